@@ -1,0 +1,28 @@
+# `make demo` and `make test` do all set-up on a fresh machine with Python 3.11+.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check dev clean
+
+demo: $(READY)
+	$(BIN)/reperform demo
+
+test: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: $(READY)
+	mkdir -p .cache/typing && ln -sfn ../.. .cache/typing/reperform
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+dev: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .cache build demo *.egg-info
