@@ -1,0 +1,163 @@
+"""
+Frozen dataclasses as documents: one codec, driven by the field types.
+
+A document is a dataclass with a class variable KIND ("receipt/v1"). Its bytes are the canonical encoding
+of a map of its fields plus "kind". Reading is strict: the kind must be the expected one, no field may be
+missing or unknown, and every value must have the declared type; the error names the path to the field.
+
+Field types: bytes, str, int, bool, Digest, StrEnum, None, a document, `tuple[T, ...]`, `Mapping`-free
+unions of those in which at most one member reads a given value (documents are told apart by their kind).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .digest import Digest
+from .encoding import MalformedError, Value, decode, encode
+
+
+class Document(Protocol):
+    """A frozen dataclass with a kind."""
+
+    KIND: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+D = TypeVar("D")
+
+
+def to_bytes(document: Document) -> bytes:
+    """The one byte string of this document."""
+    return encode(_write(document))
+
+
+def from_bytes(cls: type[D], data: bytes) -> D:
+    """Read a document of the class `cls` (or of one of a union of classes). Raises MalformedError."""
+    read: Reader = _reader(cls)  # type: ignore[arg-type]  # mypy: classes and unions are hashable
+    result: D = read(decode(data), _name(cls))
+    return result
+
+
+def _write(value: Any) -> Value:
+    match value:
+        case None | bool() | bytes():
+            return value
+        case Digest():
+            return value.value
+        case StrEnum():
+            return value.value
+        case int() | str():
+            return value
+        case tuple():
+            return [_write(item) for item in value]
+        case _ if is_dataclass(value) and hasattr(value, "KIND"):
+            body = {field.name: _write(getattr(value, field.name)) for field in fields(value)}
+            return {"kind": value.KIND, **body}
+    raise MalformedError(f"{type(value).__name__} cannot stand in a document")
+
+
+Reader = Callable[[Value, str], Any]
+
+
+@cache
+def _reader(hint: Any) -> Reader:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(hint))
+    if origin is tuple:
+        return _sequence(get_args(hint)[0])
+    if hint is Digest:
+        return lambda value, path: _at(path, lambda: Digest(_exact(bytes, value, path)))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _member(hint)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _document(hint)
+    return lambda value, path: _exact(hint, value, path)
+
+
+def _exact(kind: Any, value: Value, path: str) -> Any:
+    if type(value) is not kind:
+        raise MalformedError(f"{path} is {_describe(value)}, expected {_name(kind)}")
+    return value
+
+
+def _member(enum: type[StrEnum]) -> Reader:
+    def read(value: Value, path: str) -> StrEnum:
+        text = _exact(str, value, path)
+        if text not in enum:
+            raise MalformedError(f"{path} is not one of {', '.join(enum)}")
+        return enum(text)
+
+    return read
+
+
+def _sequence(item: Any) -> Reader:
+    read_item = _reader(item)
+
+    def read(value: Value, path: str) -> tuple[Any, ...]:
+        return tuple(read_item(v, f"{path}[{i}]") for i, v in enumerate(_exact(list, value, path)))
+
+    return read
+
+
+def _union(members: tuple[Any, ...]) -> Reader:
+    kinds = {m.KIND: _reader(m) for m in members if hasattr(m, "KIND")}
+    plain = [m for m in members if not hasattr(m, "KIND") and m is not type(None)]
+    optional = type(None) in members
+
+    def read(value: Value, path: str) -> Any:
+        if value is None and optional:
+            return None
+        if isinstance(value, dict) and kinds:
+            kind = value.get("kind")
+            if not isinstance(kind, str) or kind not in kinds:
+                raise MalformedError(f"{path} is of kind {kind!r:.40}, expected {' or '.join(kinds)}")
+            return kinds[kind](value, path)
+        for member in plain:
+            if type(value) is (bytes if member is Digest else member):
+                return _reader(member)(value, path)
+        raise MalformedError(f"{path} is {_describe(value)}, which it cannot be")
+
+    return read
+
+
+def _document(cls: Any) -> Reader:
+    hints = get_type_hints(cls)
+    readers = {field.name: _reader(hints[field.name]) for field in fields(cls)}
+    expected = {"kind", *readers}
+
+    def read(value: Value, path: str) -> Any:
+        body = _exact(dict, value, path)
+        if body.get("kind") != cls.KIND:
+            raise MalformedError(f"{path} is of kind {body.get('kind')!r:.40}, expected {cls.KIND}")
+        if body.keys() != expected:
+            missing, unknown = sorted(expected - body.keys()), sorted(body.keys() - expected)
+            raise MalformedError(f"{path} lacks {missing} and has unknown {[u[:40] for u in unknown]}")
+        values = {name: reader(body[name], f"{path}.{name}") for name, reader in readers.items()}
+        return _at(path, lambda: cls(**values))
+
+    return read
+
+
+def _at(path: str, build: Callable[[], D]) -> D:
+    """Let the invariants that a class checks about itself name the place where it stands."""
+    try:
+        return build()
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error.cause}", advice=error.advice) from error
+
+
+def _name(hint: Any) -> str:
+    if hasattr(hint, "KIND"):
+        return str(hint.KIND).partition("/")[0]
+    return getattr(hint, "__name__", "document")
+
+
+def _describe(value: Value) -> str:
+    return "absent" if value is None else type(value).__name__

@@ -1,0 +1,84 @@
+"""
+One document, one byte string: a strict profile of msgpack.
+
+The profile keeps nil, booleans, integers of 64 bits, text, bytes, lists, and maps whose keys are text,
+unique, and in the order of their UTF-8 bytes. Integers and lengths take their shortest form. There are
+no floats and no extensions: a tensor travels as dtype, shape and little-endian bytes, a real number as
+its shortest decimal text.
+
+`decode` is strict by round trip: what it read, encoded again, must be the bytes it was given.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgpack
+
+from .errors import ReperformError
+
+Value = None | bool | int | str | bytes | list["Value"] | dict[str, "Value"]
+
+# A document is small; a committed image or a pack of many votes is not. Far above both, far below memory.
+MAX_BYTES: Final = 64 * 1024 * 1024
+# Documents nest five deep; the rest is room for committed records. Keeps recursion bounded.
+MAX_DEPTH: Final = 16
+
+
+class MalformedError(ReperformError):
+    """Bytes that are not what they claim to be. The other side's fault, or the wire's."""
+
+
+def encode(value: Value) -> bytes:
+    """The canonical bytes of `value`. Raises MalformedError for anything outside the profile."""
+    try:
+        data = msgpack.packb(_ordered(value, MAX_DEPTH), use_bin_type=True, strict_types=True)
+    except (UnicodeEncodeError, OverflowError, ValueError) as error:
+        raise MalformedError(f"cannot be encoded: {error}") from error
+    if len(data) > MAX_BYTES:
+        raise MalformedError(f"document of {len(data)} bytes; the limit is {MAX_BYTES}")
+    return bytes(data)
+
+
+def decode(data: bytes) -> Value:
+    """The value whose canonical bytes are exactly `data`. Raises MalformedError otherwise."""
+    if len(data) > MAX_BYTES:
+        raise MalformedError(f"document of {len(data)} bytes; the limit is {MAX_BYTES}")
+    try:
+        value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True, object_pairs_hook=_unique)
+    except MalformedError:
+        raise
+    # msgpack raises subclasses of ValueError for truncation, trailing bytes, bad UTF-8, bad keys and
+    # nesting beyond its own stack; TypeError for an unhashable key.
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise MalformedError(f"not msgpack: {str(error) or type(error).__name__}") from error
+    if encode(value) != data:
+        raise MalformedError("not in canonical form: the same content has another, shorter or ordered, encoding")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise MalformedError("a map has the same key twice")
+    return result
+
+
+def _ordered(value: Value, depth: int) -> Value:
+    if depth < 0:
+        raise MalformedError(f"nested deeper than {MAX_DEPTH}")
+    # Exact types: a subclass (an enum, numpy's float) would lose its meaning on the way.
+    match value:
+        case None:
+            return None
+        case bool() | int() | str() | bytes() if type(value) in (bool, int, str, bytes):
+            return value
+        case list():
+            return [_ordered(item, depth - 1) for item in value]
+        case dict():
+            if not all(type(key) is str for key in value):
+                raise MalformedError("a map has a key that is not text")
+            ordered = sorted(value.items(), key=lambda item: item[0].encode())
+            return {key: _ordered(item, depth - 1) for key, item in ordered}
+    allowed = "nil, booleans, integers, text, bytes, lists and maps"
+    raise MalformedError(f"{type(value).__name__} is outside the profile, which has {allowed}")
