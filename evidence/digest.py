@@ -24,6 +24,7 @@ class Domain(StrEnum):
     CASE = "case/v1"
     COMMITMENT_KEY = "commitment-key/v1"
     FILE = "file/v1"
+    FILING = "filing/v1"
     GRAPH = "graph/v1"
     MANIFEST = "manifest/v1"
     PUBLIC_KEY = "public-key/v1"

@@ -1,0 +1,116 @@
+"""
+The filer's side of a case: whoever holds an opening files, hands the input to the panel, and releases the key.
+
+The filer keeps the key of the output until the docket has closed the ballots, so no replayer can learn the
+claimed output before it has committed to its own; not even the docket can tell it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from ..evidence.ballot import Finding, Vote, ballot_id
+from ..evidence.case import Filing, Ground, Openings, PanelOpening, Release, Sealed, filing_id
+from ..evidence.commitment import Role, key_digest, new_key, tag
+from ..evidence.digest import Digest
+from ..evidence.documents import Document, to_bytes
+from ..evidence.dsse import Envelope
+from ..evidence.keyfile import KeyRing
+from ..evidence.receipt import DecisionFile, receipt_id
+from ..evidence.roster import Node
+from ..evidence.sealing import Purpose, SealBrokenError, seal
+from .docket import Docket, Slot
+from .proceeding import Proceeding
+
+
+@dataclass(frozen=True, slots=True)
+class FiledDecision:
+    """What a filer must keep until the case is over, besides the keys that signed the filing. Private."""
+
+    KIND: ClassVar[str] = "filed-decision/v1"
+    decision: DecisionFile
+    filing: Envelope
+    panel_key: bytes
+
+    @classmethod
+    def of(cls, decision: DecisionFile, keys: KeyRing, ground: Ground = Ground.DISPUTE) -> Self:
+        """Write and sign a filing, with a fresh panel key."""
+        panel_key = new_key()
+        filing = Filing(
+            receipt=receipt_id(decision.receipt),
+            ground=ground,
+            signing=keys.signing.public,
+            sealing=keys.sealing.public,
+            panel_key=key_digest(panel_key),
+        )
+        return cls(decision, Envelope.sign(filing, (keys.signing,)), panel_key)
+
+    @property
+    def filing_id(self) -> Digest:
+        """How the docket names the filing."""
+        return filing_id(self.filing)
+
+
+class Filer:
+    """Does the filer's part of one case, as far as it can be done now. Doing it again does no harm."""
+
+    def __init__(self, docket: Docket, keys: KeyRing, filed: FiledDecision) -> None:
+        self._docket = docket
+        self._keys = keys
+        self._filed = filed
+
+    def file(self) -> None:
+        """Post receipt and filing. The filing goes last: from then on there is something to find."""
+        self._docket.post(self._filed.filing_id, Slot.RECEIPT, self._filed.decision.receipt)
+        self._docket.post(self._filed.filing_id, Slot.FILING, self._filed.filing)
+
+    def step(self, proceeding: Proceeding) -> None:
+        """Hand the openings to the panel of an opened case; release the key to a closed list of ballots."""
+        if proceeding.case is not None and proceeding.openings is None:
+            self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
+        if proceeding.ballot_list is not None and proceeding.release is None:
+            self._post(proceeding, Slot.RELEASE, self._release(proceeding))
+
+    def answer(self, proceeding: Proceeding) -> bytes | None:
+        """The pinned model's own output, where a quorum refuted the operator's; only the filer can read it."""
+        agreed = proceeding.tally().answer
+        for signed in proceeding.votes:
+            vote = signed.document
+            if vote.finding is Finding.MISMATCH and vote.result.answer == agreed:
+                value = self._unseal(vote)
+                # A node can seal anything; only what it is bound to by its tag is its answer.
+                if value is not None and tag(Role.ANSWER, value, self._filed.panel_key) == agreed:
+                    return value
+        return None
+
+    def _unseal(self, vote: Vote) -> bytes | None:
+        try:
+            return self._keys.sealing.open(vote.sealed_answer, purpose=Purpose.ANSWER, context=vote.case.value)
+        except SealBrokenError:
+            return None
+
+    def _openings(self, proceeding: Proceeding) -> Openings:
+        opening = self._filed.decision.opening
+        message = to_bytes(PanelOpening(opening.input, opening.input_key, self._filed.panel_key))
+        context = proceeding.case_id.value
+        nodes = proceeding.roster.panel()
+        return Openings(
+            proceeding.case_id,
+            tuple(_sealed(node, message, Purpose.PANEL_OPENING, context) for node in nodes),
+        )
+
+    def _release(self, proceeding: Proceeding) -> Release:
+        ballots = proceeding.matter().ballots
+        committed = {s.document.node for s in proceeding.ballots if ballot_id(s.envelope) in ballots.ballots}
+        nodes = [node for node in proceeding.roster.panel() if node.node_id in committed]
+        key = self._filed.decision.opening.output_key
+        sealed = tuple(_sealed(node, key, Purpose.OUTPUT_KEY, ballots.list_id.value) for node in nodes)
+        return Release(proceeding.case_id, ballots.list_id, sealed)
+
+    def _post(self, proceeding: Proceeding, slot: Slot, document: Document) -> None:
+        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, (self._keys.signing,)))
+
+
+def _sealed(node: Node, message: bytes, purpose: Purpose, context: bytes) -> Sealed:
+    return Sealed(node.node_id, seal(message, node.sealing, purpose=purpose, context=context))

@@ -1,0 +1,73 @@
+"""
+A docket in a folder: one file per document, named by its digest. For one machine, or for exchange by media.
+
+    FOLDER/<filing id>/<slot>/<SHA-256 of the envelope>.dsse
+
+A document appears by the renaming of a finished and synced file, so that a reader never sees half of one, and
+under the name of its content, so that nobody can take another's place or replace what stands there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ..evidence.digest import Digest
+from ..evidence.documents import from_bytes, to_bytes
+from ..evidence.dsse import Envelope
+from ..evidence.encoding import MalformedError
+from ..evidence.files import write_atomically
+from .docket import DocketError, Slot
+
+# One filer, one docket, and a panel of at most 1,024 nodes: nothing honest posts more.
+MAX_DOCUMENTS: Final = 4096
+SUFFIX: Final = ".dsse"
+
+
+class FolderDocket:
+    """A `Docket` on a file system that keeps the promises of POSIX rename."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def filings(self) -> Iterator[Digest]:
+        """The ids of everything that was filed, sorted."""
+        if not self.folder.is_dir():
+            raise DocketError(f"there is no docket at {self.folder}", advice="create the folder, or name the right one")
+        for entry in sorted(self.folder.iterdir()):
+            try:
+                yield Digest.from_hex(entry.name)
+            except MalformedError:
+                continue  # not a filing: what else people keep in the folder is no business of ours
+
+    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
+        """Add a document; posting it again changes nothing."""
+        data = to_bytes(envelope)
+        place = self.folder / str(filing) / slot
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            path = place / (hashlib.sha256(data).hexdigest() + SUFFIX)
+            if not path.exists():
+                write_atomically(path, data)
+        except OSError as error:
+            raise DocketError(f"the docket at {self.folder} cannot take a {slot}: {error.strerror}") from error
+
+    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
+        """The documents posted so far, in the order of their names. What is no envelope is passed over."""
+        place = self.folder / str(filing) / slot
+        try:
+            paths = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
+            if len(paths) > MAX_DOCUMENTS:
+                raise DocketError(f"{len(paths)} documents in one slot; the limit is {MAX_DOCUMENTS}")
+            return tuple(envelope for path in paths if (envelope := _envelope(path.read_bytes())) is not None)
+        except OSError as error:
+            raise DocketError(f"the docket at {self.folder} cannot be read: {error.strerror}") from error
+
+
+def _envelope(data: bytes) -> Envelope | None:
+    try:
+        return from_bytes(Envelope, data)
+    except MalformedError:
+        return None  # anybody can put junk into a shared folder; it must not stop the others

@@ -1,0 +1,90 @@
+"""The docket's keeper: opens cases on valid filings, and closes the list of ballots. It decides nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..evidence.ballot import BallotList, ballot_id
+from ..evidence.case import CHALLENGE_BYTES, Case, Deadlines
+from ..evidence.digest import Digest
+from ..evidence.dsse import Envelope
+from ..evidence.errors import ReperformError
+from ..evidence.keyfile import KeyRing
+from ..evidence.roster import OrganisationRole, Roster
+from .docket import Docket, Slot
+from .proceeding import Phase, Proceeding, collect, phase
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long (milliseconds) each step may take, counted from the end of the step before."""
+
+    openings: int = 24 * 3_600_000
+    ballots: int = 7 * 24 * 3_600_000
+    release: int = 24 * 3_600_000
+    votes: int = 24 * 3_600_000
+    attestation: int = 24 * 3_600_000
+
+    def deadlines(self, opened: int) -> Deadlines:
+        """The deadlines of a case that is opened now."""
+        openings = opened + self.openings
+        ballots = openings + self.ballots
+        release = ballots + self.release
+        votes = release + self.votes
+        return Deadlines(openings, ballots, release, votes, votes + self.attestation)
+
+
+class Keeper:
+    """Moves every proceeding on a docket as far as it can be moved now."""
+
+    def __init__(self, docket: Docket, keys: KeyRing, rosters: Sequence[Roster], patience: Patience) -> None:
+        self._docket = docket
+        self._keys = keys
+        self._rosters = rosters
+        self._patience = patience
+        # Fails at the start, not at the first filing, if this key may not keep a docket.
+        rosters[-1].member_as(keys.signing.public.key_id, OrganisationRole.DOCKET)
+
+    def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
+        """One round over all filings. Returns what could not be taken up, and why."""
+        refused = []
+        for filing in self._docket.filings():
+            try:
+                self._advance(collect(self._docket, filing, self._rosters), now)
+            except ReperformError as error:
+                refused.append((filing, str(error)))
+        return tuple(refused)
+
+    def _advance(self, proceeding: Proceeding, now: int) -> None:
+        match phase(proceeding, now):
+            case Phase.FILED:
+                self._post(proceeding, Slot.CASE, self._case(proceeding, now))
+            case Phase.COMMITTING if _complete(proceeding) or now > _ballot_deadline(proceeding):
+                ballots = tuple(sorted(ballot_id(signed.envelope) for signed in proceeding.ballots))
+                self._post(proceeding, Slot.BALLOT_LIST, BallotList(proceeding.case_id, ballots, now))
+            case _:
+                pass  # it is others' turn
+
+    def _case(self, proceeding: Proceeding, now: int) -> Case:
+        return Case(
+            filing=proceeding.filing.document,
+            roster=proceeding.roster.roster_id,
+            docket=self._keys.signing.public.key_id,
+            challenge=secrets.token_bytes(CHALLENGE_BYTES),
+            opened=now,
+            deadlines=self._patience.deadlines(now),
+        )
+
+    def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList) -> None:
+        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, self._keys.signers))
+
+
+def _complete(proceeding: Proceeding) -> bool:
+    panel = {node.node_id for node in proceeding.roster.panel()}
+    return panel <= {signed.document.node for signed in proceeding.ballots}
+
+
+def _ballot_deadline(proceeding: Proceeding) -> int:
+    return 0 if proceeding.case is None else proceeding.case.document.deadlines.ballots

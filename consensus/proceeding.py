@@ -1,0 +1,212 @@
+"""
+A proceeding: what the documents posted about one filing amount to. Pure; time is an argument.
+
+`assemble` believes nothing that it cannot verify against the rosters; what it refuses it lists with the cause.
+`phase` reads the state of the proceeding from the verified documents and the time. There is no other state:
+whoever holds the same documents is in the same phase.
+
+    filed → opened → committing → revealing → attesting → closed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import TypeVar
+
+from ..evidence.ballot import Ballot, BallotList, Vote, ballot_id, open_ballot_list, open_by_replayer
+from ..evidence.case import Case, Filing, Openings, Release, case_id, filing_id, open_by_filer, open_case, open_filing
+from ..evidence.digest import Digest
+from ..evidence.dsse import Envelope, Signed
+from ..evidence.encoding import MalformedError
+from ..evidence.errors import ReperformError
+from ..evidence.receipt import Receipt, open_receipt, receipt_id
+from ..evidence.roster import Roster, RosterRefusedError
+from ..evidence.tally import Matter, Tally, tally
+from .docket import Docket, Slot
+
+
+class Phase(StrEnum):
+    """Where a proceeding stands."""
+
+    FILED = "filed"  # the docket has not opened a case
+    OPENED = "opened"  # the filer owes the openings
+    COMMITTING = "committing"  # replayers owe their ballots
+    REVEALING = "revealing"  # the filer owes the output's key, replayers their votes
+    ATTESTING = "attesting"  # replayers owe their signatures
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A posted document that counts for nothing, and why."""
+
+    slot: Slot
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proceeding:
+    """The verified documents of one filing."""
+
+    filing_id: Digest
+    filing: Signed[Filing]
+    receipt: Signed[Receipt]
+    roster: Roster
+    case: Signed[Case] | None
+    openings: Signed[Openings] | None
+    ballots: tuple[Signed[Ballot], ...]
+    ballot_list: Signed[BallotList] | None
+    release: Signed[Release] | None
+    votes: tuple[Signed[Vote], ...]
+    attestations: tuple[Envelope, ...]
+    summaries: tuple[Envelope, ...]
+    refused: tuple[Refused, ...]
+
+    @property
+    def case_id(self) -> Digest:
+        """The case's name. Raises MalformedError while there is none."""
+        if self.case is None:
+            raise MalformedError("the docket has not opened a case on this filing")
+        return case_id(self.case.envelope)
+
+    def matter(self) -> Matter:
+        """What the votes are about. Raises MalformedError before the ballots are closed."""
+        if self.case is None or self.ballot_list is None:
+            raise MalformedError("the ballots of this case are not closed")
+        return Matter(self.roster, self.receipt, self.case, self.ballot_list.document)
+
+    def tally(self) -> Tally:
+        """The tally of the votes so far."""
+        return tally(self.matter(), self.ballots, self.votes)
+
+    def outstanding(self) -> frozenset[Digest]:
+        """The nodes with a listed ballot that have not voted."""
+        listed = set() if self.ballot_list is None else set(self.ballot_list.document.ballots)
+        committed = {signed.document.node for signed in self.ballots if ballot_id(signed.envelope) in listed}
+        return frozenset(committed - {signed.document.node for signed in self.votes})
+
+
+def phase(proceeding: Proceeding, now: int) -> Phase:
+    """The state of a proceeding at `now` (milliseconds since 1970)."""
+    if proceeding.case is None:
+        return Phase.FILED
+    deadlines = proceeding.case.document.deadlines
+    if now > deadlines.attestation:
+        return Phase.CLOSED
+    if proceeding.ballot_list is None:
+        answered = proceeding.openings is not None or now > deadlines.openings
+        return Phase.COMMITTING if answered else Phase.OPENED
+    if proceeding.outstanding() and now <= deadlines.votes:
+        return Phase.REVEALING
+    return Phase.ATTESTING
+
+
+S = TypeVar("S")
+C = TypeVar("C", Ballot, BallotList, Vote)
+
+
+def collect(docket: Docket, filing: Digest, rosters: Sequence[Roster]) -> Proceeding:
+    """Read and verify everything posted about a filing. Raises ReperformError if it is no valid filing."""
+    return assemble(filing, {slot: docket.read(filing, slot) for slot in Slot}, rosters)
+
+
+def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters: Sequence[Roster]) -> Proceeding:
+    """Verify documents. Raises ReperformError unless filing and receipt are valid; the rest may be junk."""
+    sieve = _Sieve(posted)
+    opened_filing = sieve.only(Slot.FILING, partial(_open_filing, name=filing))
+    if opened_filing is None:
+        raise MalformedError(f"{filing.short()} is not a valid filing: {sieve.cause(Slot.FILING)}")
+    request = opened_filing.document
+    receipt = sieve.only(Slot.RECEIPT, partial(_open_receipt, filing=request, rosters=rosters))
+    if receipt is None:
+        raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
+    roster = _named(rosters, receipt.document.roster)
+    start = Proceeding(
+        filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
+        ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),
+    )  # fmt: skip
+    case = sieve.only(Slot.CASE, partial(_open_case, filing=request, roster=roster))
+    if case is None:
+        return replace(start, refused=sieve.refused)
+    name, docket = case_id(case.envelope), case.document.docket
+    return replace(
+        start,
+        case=case,
+        openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, request, name)),
+        ballots=sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name)),
+        ballot_list=sieve.only(Slot.BALLOT_LIST, lambda e: _of_case(open_ballot_list(e, docket, roster), name)),
+        release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, request, name)),
+        votes=sieve.every(Slot.VOTE, lambda e: _of_case(open_by_replayer(e, Vote, roster), name)),
+        attestations=tuple(posted.get(Slot.ATTESTATION, ())),
+        summaries=tuple(posted.get(Slot.SUMMARY, ())),
+        refused=sieve.refused,
+    )
+
+
+class _Sieve:
+    """Keeps the documents that open, and the causes of those that do not."""
+
+    def __init__(self, posted: Mapping[Slot, Sequence[Envelope]]) -> None:
+        self._posted = posted
+        self._refused: list[Refused] = []
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        return tuple(self._refused)
+
+    def cause(self, slot: Slot) -> str:
+        return next((refused.cause for refused in self._refused if refused.slot is slot), "it was not posted")
+
+    def every(self, slot: Slot, opened: Callable[[Envelope], S]) -> tuple[S, ...]:
+        found = []
+        for envelope in self._posted.get(slot, ()):
+            try:
+                found.append(opened(envelope))
+            except ReperformError as error:
+                self._refused.append(Refused(slot, str(error)))
+        return tuple(found)
+
+    def only(self, slot: Slot, opened: Callable[[Envelope], S]) -> S | None:
+        """For slots that one author fills once: two valid documents contradict each other, and neither stands."""
+        found = self.every(slot, opened)
+        if len(found) > 1:
+            self._refused.append(Refused(slot, f"{len(found)} valid documents that contradict each other"))
+            return None
+        return found[0] if found else None
+
+
+def _open_filing(envelope: Envelope, name: Digest) -> Signed[Filing]:
+    if filing_id(envelope) != name:
+        raise MalformedError("it stands under another filing's name")
+    return open_filing(envelope)
+
+
+def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster]) -> Signed[Receipt]:
+    if receipt_id(envelope) != filing.receipt:
+        raise MalformedError("it is not the receipt that the filing names")
+    return open_receipt(envelope, _named(rosters, envelope.parse(Receipt).roster))
+
+
+def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Case]:
+    signed = open_case(envelope, roster)
+    if signed.document.filing != filing:
+        raise MalformedError("it was opened on another filing")
+    return signed
+
+
+def _of_case(signed: Signed[C], case: Digest) -> Signed[C]:
+    if signed.document.case != case:
+        raise MalformedError("it belongs to another case")
+    return signed
+
+
+def _named(rosters: Sequence[Roster], name: Digest) -> Roster:
+    for roster in rosters:
+        if roster.roster_id == name:
+            return roster
+    raise RosterRefusedError(
+        "the receipt names a roster that is not at hand", advice="get that epoch from the roster's keeper"
+    )

@@ -1,0 +1,163 @@
+"""
+A case: one decision under examination, from filing to the release of the output's key.
+
+The filer signs with keys made for this case alone. The docket publishes the case with a random challenge and
+deadlines. Openings reach each panel member sealed and without the output; the key of the output commitment
+is released, sealed likewise, only to a closed list of ballots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import ClassVar, Final, TypeVar
+
+from .commitment import Commitment, CommitmentBrokenError, Role, key_digest
+from .digest import Digest, Domain, digest
+from .dsse import Envelope, Signed, open_signed
+from .encoding import MalformedError
+from .keys import Algorithm, PublicKey, SignatureRefusedError
+from .roster import OrganisationRole, Roster, RosterRefusedError
+from .sealing import PUBLIC_KEY_BYTES
+
+CHALLENGE_BYTES: Final = 32
+
+
+class Ground(StrEnum):
+    """Why a decision is examined; who owes the opening follows from it."""
+
+    DISPUTE = "dispute"  # filed by whoever holds the opening
+    AUDIT = "audit"  # drawn by an auditor; the operator owes the opening
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """A request to examine one receipt. `panel_key` is the digest of the key under which replayers tag answers."""
+
+    KIND: ClassVar[str] = "filing/v1"
+    receipt: Digest
+    ground: Ground
+    signing: PublicKey
+    sealing: bytes
+    panel_key: Digest
+
+    def __post_init__(self) -> None:
+        if self.signing.algorithm is not Algorithm.ED25519 or len(self.sealing) != PUBLIC_KEY_BYTES:
+            raise MalformedError("a filer signs with Ed25519 and receives with X25519")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Until when (milliseconds since 1970) each step may take place."""
+
+    KIND: ClassVar[str] = "deadlines/v1"
+    openings: int
+    ballots: int
+    release: int
+    votes: int
+    attestation: int
+
+    def __post_init__(self) -> None:
+        steps = (0, self.openings, self.ballots, self.release, self.votes, self.attestation)
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            raise MalformedError("deadlines must follow one another")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A filing that the docket has opened. `docket` is the id of the docket's node; it signs the case."""
+
+    KIND: ClassVar[str] = "case/v1"
+    filing: Filing
+    roster: Digest
+    docket: Digest
+    challenge: bytes
+    opened: int
+    deadlines: Deadlines
+
+    def __post_init__(self) -> None:
+        if len(self.challenge) != CHALLENGE_BYTES:
+            raise MalformedError(f"a challenge of {len(self.challenge)} bytes, expected {CHALLENGE_BYTES}")
+        if not 0 <= self.opened < self.deadlines.openings:
+            raise MalformedError("a case's deadlines lie after its opening")
+
+
+def case_id(envelope: Envelope) -> Digest:
+    """How documents name a case: the digest of its signed bytes."""
+    return digest(Domain.CASE, envelope.payload)
+
+
+def filing_id(envelope: Envelope) -> Digest:
+    """How a docket names a filing before there is a case."""
+    return digest(Domain.FILING, envelope.payload)
+
+
+def open_filing(envelope: Envelope) -> Signed[Filing]:
+    """Verify that a filing is signed by the key that it names."""
+    return open_signed(envelope, Filing, (envelope.parse(Filing).signing,))
+
+
+def open_case(envelope: Envelope, roster: Roster) -> Signed[Case]:
+    """Verify that a docket of the roster opened this case under this roster."""
+    case = envelope.parse(Case)
+    if case.roster != roster.roster_id:
+        raise RosterRefusedError(f"the case names another roster than epoch {roster.epoch} of {roster.name!r}")
+    _, node = roster.member_as(case.docket, OrganisationRole.DOCKET)
+    return open_signed(envelope, Case, roster.keys_of(node))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A message that only one node can open."""
+
+    KIND: ClassVar[str] = "sealed/v1"
+    recipient: Digest
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """The opening for each panel member. Signed by the filer."""
+
+    KIND: ClassVar[str] = "openings/v1"
+    case: Digest
+    sealed: tuple[Sealed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The key of the output commitment for each panel member, given against a closed list of ballots."""
+
+    KIND: ClassVar[str] = "release/v1"
+    case: Digest
+    ballots: Digest
+    sealed: tuple[Sealed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PanelOpening:
+    """What a replayer is given before it votes: the input, never the output."""
+
+    KIND: ClassVar[str] = "panel-opening/v1"
+    input: bytes
+    input_key: bytes
+    panel_key: bytes
+
+    def check(self, commitment: Commitment, panel_key: Digest) -> None:
+        """Raises CommitmentBrokenError unless this is the input of the receipt and the key of the case."""
+        if not commitment.opens_to(Role.INPUT, self.input, self.input_key):
+            raise CommitmentBrokenError("the input is not the one that the receipt commits to")
+        if key_digest(self.panel_key) != panel_key:
+            raise CommitmentBrokenError("the panel key is not the one that the case names")
+
+
+F = TypeVar("F", Openings, Release)
+
+
+def open_by_filer(envelope: Envelope, cls: type[F], filing: Filing, case: Digest) -> Signed[F]:
+    """Verify that the filer of this case signed these sealed messages, and that they belong to it."""
+    signed = open_signed(envelope, cls, (filing.signing,))
+    if signed.document.case != case:
+        raise SignatureRefusedError("sealed messages of another case")
+    return signed

@@ -1,0 +1,231 @@
+"""
+The roster: who may issue receipts, keep a docket and vote, and how many must agree.
+
+Epochs are numbered. The first is signed by the root keys that a relying party holds; each later one by a
+threshold of the root keys of the epoch before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Final, Self
+
+from .digest import Digest, Domain, digest
+from .documents import to_bytes
+from .dsse import Envelope, Signed
+from .encoding import MalformedError
+from .errors import ReperformError
+from .keyfile import KeyRing
+from .keys import Algorithm, PublicKey, SignatureRefusedError
+from .sealing import PUBLIC_KEY_BYTES
+
+MAX_NODES: Final = 1024
+
+
+class RosterRefusedError(ReperformError):
+    """A roster that must not be relied on, or a party that is not on it."""
+
+
+class OrganisationRole(StrEnum):
+    """What an organisation's nodes may sign. Exactly one role each: nobody judges their own decisions."""
+
+    OPERATOR = "operator"  # receipts
+    REPLAYER = "replayer"  # ballots, votes and attestations
+    DOCKET = "docket"  # cases and the closing of ballots
+
+
+class Suite(StrEnum):
+    """With which algorithms every node signs."""
+
+    ED25519 = "ed25519"
+    ED25519_ML_DSA_44 = "ed25519+ml-dsa-44"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine of an organisation and its public keys. Its id is the id of its Ed25519 key."""
+
+    KIND: ClassVar[str] = "node/v1"
+    name: str
+    signing: PublicKey
+    post_quantum: PublicKey | None
+    sealing: bytes
+
+    def __post_init__(self) -> None:
+        if self.signing.algorithm is not Algorithm.ED25519:
+            raise MalformedError(f"node {self.name[:40]!r} signs with something else than Ed25519")
+        if self.post_quantum is not None and self.post_quantum.algorithm is not Algorithm.ML_DSA_44:
+            raise MalformedError(f"node {self.name[:40]!r} has a second key that is not ML-DSA-44")
+        if len(self.sealing) != PUBLIC_KEY_BYTES:
+            raise MalformedError(f"node {self.name[:40]!r} has a sealing key of the wrong size")
+
+    @property
+    def node_id(self) -> Digest:
+        """How documents name this node."""
+        return self.signing.key_id
+
+    @classmethod
+    def of(cls, name: str, keys: KeyRing) -> Self:
+        """The public half of a key ring."""
+        post_quantum = None if keys.post_quantum is None else keys.post_quantum.public
+        return cls(name, keys.signing.public, post_quantum, keys.sealing.public)
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A party that is accountable by name."""
+
+    KIND: ClassVar[str] = "organisation/v1"
+    name: str
+    role: OrganisationRole
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootKeys:
+    """The keys that sign rosters, and how many of them must. This is all that a relying party must hold."""
+
+    KIND: ClassVar[str] = "root-keys/v1"
+    keys: tuple[PublicKey, ...]
+    threshold: int
+
+    def __post_init__(self) -> None:
+        if len(set(self.keys)) != len(self.keys):
+            raise MalformedError("a root key stands twice")
+        if not 1 <= self.threshold <= len(self.keys):
+            raise MalformedError(f"a threshold of {self.threshold} of {len(self.keys)} root keys")
+
+    def to_json(self) -> str:
+        """The text of a root key file."""
+        return json.dumps({"threshold": self.threshold, "keys": [str(key) for key in self.keys]}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a root key file. Raises MalformedError."""
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MalformedError("root keys are a JSON object with `threshold` and `keys`") from error
+        if not isinstance(body, dict) or body.keys() != {"threshold", "keys"}:
+            raise MalformedError("root keys are a JSON object with `threshold` and `keys`, and nothing else")
+        threshold, keys = body["threshold"], body["keys"]
+        if type(threshold) is not int or not isinstance(keys, list) or not all(type(k) is str for k in keys):
+            raise MalformedError("`threshold` is a whole number and `keys` a list of texts")
+        return cls(tuple(PublicKey.parse(key) for key in keys), threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """One epoch. `quorum` counts organisations with the role of replayer; times are milliseconds since 1970."""
+
+    KIND: ClassVar[str] = "roster/v1"
+    name: str
+    epoch: int
+    previous: Digest | None
+    valid_from: int
+    valid_until: int
+    roots: RootKeys
+    organisations: tuple[Organisation, ...]
+    quorum: int
+    suite: Suite
+
+    def __post_init__(self) -> None:
+        if self.epoch < 1 or (self.previous is None) != (self.epoch == 1):
+            raise MalformedError("epoch 1 has no predecessor, every later epoch names one")
+        if not 0 <= self.valid_from < self.valid_until:
+            raise MalformedError("a roster must be valid for some time")
+        self._check_members()
+        panel = sum(organisation.role is OrganisationRole.REPLAYER for organisation in self.organisations)
+        # More than half, so that two quorums that contradict each other share an organisation.
+        if not panel < 2 * self.quorum <= 2 * panel:
+            raise MalformedError(f"a quorum of {self.quorum} of {panel} replaying organisations is not more than half")
+
+    def _check_members(self) -> None:
+        nodes = [node for _, node in self.members()]
+        names = [organisation.name for organisation in self.organisations]
+        # Two names for one key would let one party be counted twice.
+        keys = [key.value for node in nodes for key in (node.signing, node.post_quantum) if key is not None]
+        for what, items in (("organisation", names), ("node name", [n.name for n in nodes]), ("key", keys)):
+            if len(set(items)) != len(items):
+                raise MalformedError(f"a roster has the same {what} twice")
+        if not all(names) or not all(organisation.nodes for organisation in self.organisations):
+            raise MalformedError("a roster has an organisation without a name or without a node")
+        if len(nodes) > MAX_NODES:
+            raise MalformedError(f"a roster of {len(nodes)} nodes; the limit is {MAX_NODES}")
+        if self.suite is Suite.ED25519_ML_DSA_44 and any(node.post_quantum is None for node in nodes):
+            raise MalformedError(f"a roster whose suite is {self.suite} has a node without an ML-DSA-44 key")
+
+    @property
+    def roster_id(self) -> Digest:
+        """How documents name this roster."""
+        return digest(Domain.ROSTER, to_bytes(self))
+
+    def members(self) -> Iterator[tuple[Organisation, Node]]:
+        """Every node with its organisation."""
+        for organisation in self.organisations:
+            for node in organisation.nodes:
+                yield organisation, node
+
+    def member(self, node_id: Digest) -> tuple[Organisation, Node]:
+        """The node of this id. Raises RosterRefusedError."""
+        for organisation, node in self.members():
+            if node.node_id == node_id:
+                return organisation, node
+        raise RosterRefusedError(f"key {node_id.short()} is not on epoch {self.epoch} of roster {self.name!r}")
+
+    def member_as(self, node_id: Digest, role: OrganisationRole) -> tuple[Organisation, Node]:
+        """The node of this id, whose organisation must have this role. Raises RosterRefusedError."""
+        organisation, node = self.member(node_id)
+        if organisation.role is not role:
+            raise RosterRefusedError(
+                f"node {node.name!r} belongs to {organisation.name!r}, whose role is {organisation.role}, not {role}"
+            )
+        return organisation, node
+
+    def panel(self) -> tuple[Node, ...]:
+        """The nodes that may vote."""
+        return tuple(node for organisation, node in self.members() if organisation.role is OrganisationRole.REPLAYER)
+
+    def keys_of(self, node: Node) -> tuple[PublicKey, ...]:
+        """The keys that must sign whatever this node signs."""
+        if self.suite is Suite.ED25519 or node.post_quantum is None:
+            return (node.signing,)
+        return (node.signing, node.post_quantum)
+
+    def check_time(self, now: int) -> None:
+        """Raises RosterRefusedError if the roster is not in force at `now` (milliseconds since 1970)."""
+        if now < self.valid_from:
+            raise RosterRefusedError(f"epoch {self.epoch} of roster {self.name!r} is not in force yet")
+        if now > self.valid_until:
+            raise RosterRefusedError(
+                f"epoch {self.epoch} of roster {self.name!r} has expired",
+                advice="get the current epoch from the roster's keeper",
+            )
+
+
+def open_roster(envelope: Envelope, roots: RootKeys) -> Signed[Roster]:
+    """Verify one epoch against the root keys that may sign it. Raises SignatureRefusedError, MalformedError."""
+    signers = envelope.check({key.key_id: key for key in roots.keys})
+    if len(signers) < roots.threshold:
+        raise SignatureRefusedError(
+            f"the roster carries {len(signers)} of {roots.threshold} needed root signatures",
+            advice="get the roster from its keeper, with every signature",
+        )
+    return Signed(envelope.parse(Roster), signers, envelope)
+
+
+def open_rosters(envelopes: Sequence[Envelope], roots: RootKeys) -> tuple[Signed[Roster], ...]:
+    """Verify a chain of epochs: the first against `roots`, each later one against the one before it."""
+    if not envelopes:
+        raise RosterRefusedError("there is no roster")
+    chain = [open_roster(envelopes[0], roots)]
+    for envelope in envelopes[1:]:
+        before = chain[-1].document
+        opened = open_roster(envelope, before.roots)
+        if opened.document.epoch != before.epoch + 1 or opened.document.previous != before.roster_id:
+            raise RosterRefusedError(f"epoch {opened.document.epoch} of the roster does not follow {before.epoch}")
+        chain.append(opened)
+    return tuple(chain)

@@ -1,0 +1,168 @@
+"""
+The tally: one pure function from verified documents to a verdict. Every replayer and every reader runs it.
+
+1. A vote counts only if it names this very case and opens its node's ballot, and if its node cast one ballot
+   and one vote. What does not count is set aside with its reason.
+2. Votes support each other if finding, answer and trace are equal. Support is counted in organisations.
+3. A MISMATCH is never outvoted: beside a MATCH, or beside a MISMATCH with another answer, the case is CONTESTED.
+4. UPHELD and REFUTED need the quorum's number of organisations behind one and the same answer and trace.
+5. Anything else is INCONCLUSIVE, or, where the operator owed an opening and a quorum never got it, UNANSWERED.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from .ballot import Ballot, BallotList, Finding, Reason, Vote, ballot_commitment, ballot_id
+from .case import Case, Ground, case_id
+from .digest import Digest
+from .dsse import Signed
+from .receipt import Receipt, receipt_id
+from .roster import Organisation, OrganisationRole, Roster
+
+
+class Verdict(StrEnum):
+    """What a quorum says about a case."""
+
+    UPHELD = "UPHELD"
+    REFUTED = "REFUTED"
+    CONTESTED = "CONTESTED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    UNANSWERED = "UNANSWERED"
+
+
+class SetAside(StrEnum):
+    """Why a vote does not count."""
+
+    NOT_ON_PANEL = "its organisation may not vote"
+    ANOTHER_MATTER = "it names another case, receipt, roster, model or list of ballots"
+    NO_BALLOT = "its node has no ballot on the closed list"
+    TWO_BALLOTS = "its node cast two ballots"
+    TWO_VOTES = "its node signed two different votes"
+    BALLOT_BROKEN = "it does not open its node's ballot"
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What the votes are about: everything a vote must name."""
+
+    roster: Roster
+    receipt: Signed[Receipt]
+    case: Signed[Case]
+    ballots: BallotList
+
+    @property
+    def case_id(self) -> Digest:
+        """The case's name."""
+        return case_id(self.case.envelope)
+
+    def is_subject_of(self, vote: Vote) -> bool:
+        """Whether the vote is about this matter and no other."""
+        receipt = self.receipt.document
+        named = (vote.case, vote.receipt, vote.roster, vote.epoch, vote.model, vote.execution_class, vote.ballots)
+        return named == (
+            self.case_id,
+            receipt_id(self.receipt.envelope),
+            self.roster.roster_id,
+            self.roster.epoch,
+            receipt.model,
+            receipt.execution_class,
+            self.ballots.list_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One vote in the tally."""
+
+    organisation: str
+    node: str
+    vote: Vote
+    set_aside: SetAside | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The verdict, the answer and trace that a quorum agreed on (UPHELD and REFUTED only), and every vote."""
+
+    KIND: ClassVar[str] = "tally/v1"
+    verdict: Verdict
+    answer: Digest | None
+    trace: Digest | None
+    lines: tuple[Line, ...]
+
+    @property
+    def counted(self) -> tuple[Line, ...]:
+        """The votes that count."""
+        return tuple(line for line in self.lines if line.set_aside is None)
+
+
+def tally(matter: Matter, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> Tally:
+    """Judge a case. Ballots and votes must have had their signatures verified; nothing else is assumed."""
+    listed = [signed for signed in ballots if ballot_id(signed.envelope) in matter.ballots.ballots]
+    ballots_of = _by_node(listed)
+    votes_of = _by_node(votes)
+    lines = []
+    for node_id in sorted(votes_of):
+        distinct = {signed.envelope.payload: signed for signed in votes_of[node_id]}
+        for payload in sorted(distinct):
+            organisation, node = matter.roster.member(node_id)
+            vote = distinct[payload].document
+            why = _set_aside(matter, organisation, vote, ballots_of.get(node_id, []), len(distinct))
+            lines.append(Line(organisation.name, node.name, vote, why))
+    counted = [line for line in lines if line.set_aside is None]
+    verdict, answer, trace = _verdict(counted, matter.roster.quorum, matter.case.document.filing.ground)
+    return Tally(verdict, answer, trace, tuple(lines))
+
+
+def _by_node(documents: Iterable[Signed[Ballot]] | Iterable[Signed[Vote]]) -> Mapping[Digest, list[Signed]]:  # type: ignore[type-arg]
+    found: dict[Digest, list[Signed]] = defaultdict(list)  # type: ignore[type-arg]
+    for signed in documents:
+        found[signed.document.node].append(signed)
+    return found
+
+
+def _set_aside(
+    matter: Matter, organisation: Organisation, vote: Vote, ballots: Sequence[Signed[Ballot]], votes: int
+) -> SetAside | None:
+    if organisation.role is not OrganisationRole.REPLAYER:
+        return SetAside.NOT_ON_PANEL
+    if not matter.is_subject_of(vote):
+        return SetAside.ANOTHER_MATTER
+    if votes > 1:
+        return SetAside.TWO_VOTES
+    commitments = {signed.document.commitment for signed in ballots if signed.document.case == matter.case_id}
+    if not commitments:
+        return SetAside.NO_BALLOT
+    if len(commitments) > 1:
+        return SetAside.TWO_BALLOTS
+    if commitments != {ballot_commitment(vote.case, vote.node, vote.result)}:
+        return SetAside.BALLOT_BROKEN
+    return None
+
+
+def _verdict(counted: Sequence[Line], quorum: int, ground: Ground) -> tuple[Verdict, Digest | None, Digest | None]:
+    matches = _support(counted, Finding.MATCH)
+    mismatches = _support(counted, Finding.MISMATCH)
+    if mismatches and (matches or len({answer for answer, _ in mismatches}) > 1):
+        return Verdict.CONTESTED, None, None
+    for verdict, support in ((Verdict.UPHELD, matches), (Verdict.REFUTED, mismatches)):
+        for (answer, trace), organisations in support.items():
+            if len(organisations) >= quorum:  # at most one group can: the quorum is more than half
+                return verdict, answer, trace
+    unanswered = {line.organisation for line in counted if line.vote.reason is Reason.UNANSWERED}
+    if ground is Ground.AUDIT and len(unanswered) >= quorum:
+        return Verdict.UNANSWERED, None, None
+    return Verdict.INCONCLUSIVE, None, None
+
+
+def _support(counted: Sequence[Line], finding: Finding) -> Mapping[tuple[Digest | None, Digest | None], set[str]]:
+    groups: dict[tuple[Digest | None, Digest | None], set[str]] = defaultdict(set)
+    for line in counted:
+        if line.vote.finding is finding:
+            groups[line.vote.result.answer, line.vote.result.trace].add(line.organisation)
+    return groups

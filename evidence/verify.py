@@ -1,0 +1,181 @@
+"""
+Offline verification of an evidence pack: one function of numbered steps. It raises, or returns what it proved.
+
+It needs the pack, the root keys that the reader trusts, and nothing else: no network, no clock, no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .attestation import check_quorum, statement, summary
+from .ballot import Ballot, Vote, ballot_id, open_ballot_list, open_by_replayer
+from .case import Case, open_case
+from .commitment import Commitment, CommitmentBrokenError, Role, key_digest, tag
+from .digest import Digest
+from .documents import from_bytes
+from .dsse import Signed
+from .encoding import MalformedError
+from .errors import ReperformError
+from .manifest import Manifest
+from .pack import Disclosure, Pack, Revealed
+from .receipt import Receipt, open_receipt, parse_input, receipt_id
+from .roster import RootKeys, Roster, RosterRefusedError, open_rosters
+from .tally import Matter, Tally, Verdict, tally
+from .values import Input, Output
+
+
+class VerificationError(ReperformError):
+    """Why a pack proves nothing, and at which step that showed."""
+
+    def __init__(self, step: int, title: str, cause: ReperformError) -> None:
+        super().__init__(f"step {step}, {title}: {cause.cause}", advice=cause.advice)
+        self.step = step
+        self.title = title
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """What was shown of the decision's content, proved to be what was committed."""
+
+    input: Input | None
+    output: Output | None
+    answer: Output | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a pack proves, to a reader who trusts the root keys and fewer than a quorum of the panel."""
+
+    verdict: Verdict
+    receipt: Receipt
+    receipt_id: Digest
+    operator: str
+    manifest: Manifest
+    case: Case
+    case_id: Digest
+    roster: Roster
+    tally: Tally
+    signed_by: tuple[str, ...]
+    disclosed: Disclosed | None
+
+
+def verify(data: bytes, roots: RootKeys) -> Verified:
+    """
+    Verify the bytes of a pack against trusted root keys. Raises VerificationError.
+
+    1. The pack is one canonical document.
+    2. Every roster is signed by a threshold of root keys: the first by `roots`, each later one by its predecessor's.
+    3. The receipt names one of these rosters, and an executor of its operator signed it while it was in force.
+    4. The model manifest is the one whose id the receipt names, of the same execution class.
+    5. A docket of that roster opened the case, and it is about this receipt.
+    6. The docket closed one list of ballots, and the pack holds exactly these, each signed by its panel node.
+    7. Every vote is signed by its panel node.
+    8. The votes, tallied, give a verdict.
+    9. A quorum of the roster's organisations signed the statement of exactly this verdict.
+    10. The same organisations signed the same verdict as a verification summary.
+    11. What is disclosed is what was committed.
+    """
+    with _step(1, "reading the pack"):
+        pack = from_bytes(Pack, data)
+    with _step(2, "the rosters"):
+        rosters = open_rosters(pack.rosters, roots)
+    with _step(3, "the receipt"):
+        roster = _named_roster([signed.document for signed in rosters], pack.receipt.parse(Receipt).roster)
+        receipt = open_receipt(pack.receipt, roster)
+        operator, _ = roster.member(receipt.document.executor)
+    with _step(4, "the model manifest"):
+        _check_manifest(pack.manifest, receipt.document)
+    with _step(5, "the case"):
+        case = open_case(pack.case, roster)
+        if case.document.filing.receipt != receipt_id(pack.receipt):
+            raise MalformedError("the case is about another receipt")
+    with _step(6, "the ballots"):
+        ballot_list = open_ballot_list(pack.ballot_list, case.document.docket, roster)
+        matter = Matter(roster, receipt, case, ballot_list.document)
+        ballots = _check_ballots(pack, matter)
+    with _step(7, "the votes"):
+        votes = [open_by_replayer(envelope, Vote, roster) for envelope in pack.votes]
+    with _step(8, "the tally"):
+        result = tally(matter, ballots, votes)
+        for line in result.lines:
+            if line.set_aside is not None:
+                raise MalformedError(f"a vote of node {line.node!r} does not count: {line.set_aside}")
+    with _step(9, "the quorum's attestation"):
+        signed_by = check_quorum(pack.attestation, statement(matter, result), roster)
+    with _step(10, "the verification summary"):
+        if check_quorum(pack.summary, summary(matter, result), roster) != signed_by:
+            raise MalformedError("the summary is not signed by the organisations that signed the attestation")
+    with _step(11, "what is disclosed"):
+        disclosed = None if pack.disclosure is None else _check_disclosure(pack.disclosure, matter, result)
+    return Verified(
+        verdict=result.verdict,
+        receipt=receipt.document,
+        receipt_id=receipt_id(pack.receipt),
+        operator=operator.name,
+        manifest=pack.manifest,
+        case=case.document,
+        case_id=matter.case_id,
+        roster=roster,
+        tally=result,
+        signed_by=signed_by,
+        disclosed=disclosed,
+    )
+
+
+@contextmanager
+def _step(number: int, title: str) -> Iterator[None]:
+    try:
+        yield
+    except ReperformError as error:
+        raise VerificationError(number, title, error) from error
+
+
+def _named_roster(rosters: list[Roster], name: Digest) -> Roster:
+    for roster in rosters:
+        if roster.roster_id == name:
+            return roster
+    raise RosterRefusedError("the receipt names a roster that is not in the pack")
+
+
+def _check_manifest(manifest: Manifest, receipt: Receipt) -> None:
+    if manifest.model_id != receipt.model:
+        raise MalformedError(f"it is of model {manifest.model_id.short()}, the receipt names {receipt.model.short()}")
+    if manifest.execution_class is not receipt.execution_class:
+        raise MalformedError(f"it is of class {manifest.execution_class}, the receipt of {receipt.execution_class}")
+
+
+def _check_ballots(pack: Pack, matter: Matter) -> list[Signed[Ballot]]:
+    if matter.ballots.case != matter.case_id:
+        raise MalformedError("the list of ballots belongs to another case")
+    if tuple(sorted(ballot_id(envelope) for envelope in pack.ballots)) != matter.ballots.ballots:
+        raise MalformedError("the ballots are not those on the closed list")
+    if not matter.case.document.opened <= matter.ballots.closed:
+        raise MalformedError("the list of ballots was closed before the case was opened")
+    return [open_by_replayer(envelope, Ballot, matter.roster) for envelope in pack.ballots]
+
+
+def _check_disclosure(disclosure: Disclosure, matter: Matter, result: Tally) -> Disclosed:
+    receipt = matter.receipt.document
+    shown_input = _opened(disclosure.input, receipt.input, Role.INPUT)
+    shown_output = _opened(disclosure.output, receipt.output, Role.OUTPUT)
+    if disclosure.answer is not None:
+        if key_digest(disclosure.answer.key) != matter.case.document.filing.panel_key:
+            raise CommitmentBrokenError("the answer's key is not the panel key of the case")
+        if tag(Role.ANSWER, disclosure.answer.value, disclosure.answer.key) != result.answer:
+            raise CommitmentBrokenError("the answer is not the one that the quorum agreed on")
+    return Disclosed(
+        input=None if shown_input is None else parse_input(shown_input),
+        output=None if shown_output is None else from_bytes(Output, shown_output),
+        answer=None if disclosure.answer is None else from_bytes(Output, disclosure.answer.value),
+    )
+
+
+def _opened(revealed: Revealed | None, commitment: Commitment, role: Role) -> bytes | None:
+    if revealed is None:
+        return None
+    if not commitment.opens_to(role, revealed.value, revealed.key):
+        raise CommitmentBrokenError(f"the {role.partition('/')[0]} is not the one that the receipt commits to")
+    return revealed.value
