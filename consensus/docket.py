@@ -1,5 +1,4 @@
-"""
-What a docket is to those who use it: a place where signed documents about a filing are posted and read.
+"""What a docket is to those who use it: a place where signed documents about a filing are posted and read.
 
 A docket can delay and withhold; it cannot forge, because nobody believes a document for where it was found.
 This interface is all that filers, replayers and the docket's own keeper ask for, so that folders, HTTP and

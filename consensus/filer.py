@@ -1,5 +1,4 @@
-"""
-The filer's side of a case: whoever holds an opening files, hands the input to the panel, and releases the key.
+"""The filer's side of a case: whoever holds an opening files, hands the input to the panel, and releases the key.
 
 The filer keeps the key of the output until the docket has closed the ballots, so no replayer can learn the
 claimed output before it has committed to its own; not even the docket can tell it.

@@ -1,5 +1,4 @@
-"""
-A docket in a folder: one file per document, named by its digest. For one machine, or for exchange by media.
+"""A docket in a folder: one file per document, named by its digest. For one machine, or for exchange by media.
 
     FOLDER/<filing id>/<slot>/<SHA-256 of the envelope>.dsse
 

@@ -1,5 +1,4 @@
-"""
-A proceeding: what the documents posted about one filing amount to. Pure; time is an argument.
+"""A proceeding: what the documents posted about one filing amount to. Pure; time is an argument.
 
 `assemble` believes nothing that it cannot verify against the rosters; what it refuses it lists with the cause.
 `phase` reads the state of the proceeding from the verified documents and the time. There is no other state:

@@ -1,5 +1,4 @@
-"""
-The attestation: what a quorum says about a case, in the forms that other tools read.
+"""The attestation: what a quorum says about a case, in the forms that other tools read.
 
 An in-toto Statement (in-toto attestation framework v1) whose bytes follow from the tally alone, so that every
 replayer who reaches the verdict signs the same bytes. Beside it the same verdict as a SLSA verification
@@ -48,8 +47,7 @@ def statement(matter: Matter, tally: Tally) -> bytes:
 
 
 def summary(matter: Matter, tally: Tally) -> bytes:
-    """
-    The bytes of the SLSA verification summary of the same verdict.
+    """The bytes of the SLSA verification summary of the same verdict.
 
     `timeVerified` is when the docket closed the ballots: by then the answers had been computed and bound.
     Everything but UPHELD is FAILED: what was not confirmed must not pass.
@@ -96,8 +94,7 @@ def sign_statement(payload: bytes, keys: Iterable[SigningKey]) -> Envelope:
 
 
 def check_quorum(envelope: Envelope, expected: bytes, roster: Roster) -> tuple[str, ...]:
-    """
-    The organisations that signed exactly `expected`. Raises SignatureRefusedError if they are no quorum.
+    """The organisations that signed exactly `expected`. Raises SignatureRefusedError if they are no quorum.
 
     Every signature must be good and by a node that may vote, and a node's signature counts only with all the
     algorithms that the roster asks for.

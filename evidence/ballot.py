@@ -1,5 +1,4 @@
-"""
-Ballots and votes: commit first, reveal afterwards.
+"""Ballots and votes: commit first, reveal afterwards.
 
 A ballot hides what a replayer found until all ballots are in; it binds the node, the case, the answer and
 the intermediate values, so that a copied ballot opens for nobody but its author. A vote opens it.
@@ -42,8 +41,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """
-    What a replayer computed, as it is hidden in the ballot and shown in the vote.
+    """What a replayer computed, as it is hidden in the ballot and shown in the vote.
 
     `answer` and `trace` are tags under the panel's key (commitment.Role): equal for equal values, and
     without meaning to whoever does not hold that key. Both are absent if the run gave no answer.
@@ -86,8 +84,7 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class BallotList:
-    """
-    The ballots that were in when the docket closed the list, sorted by digest. Signed by the docket.
+    """The ballots that were in when the docket closed the list, sorted by digest. Signed by the docket.
 
     `closed` is the docket's clock in milliseconds since 1970.
     """
@@ -111,8 +108,7 @@ class BallotList:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """
-    A node's finding. It names everything that it is about, so that it says nothing anywhere else.
+    """A node's finding. It names everything that it is about, so that it says nothing anywhere else.
 
     `sealed_answer` is the node's own output, for the filer alone; empty unless the finding is MISMATCH.
     """

@@ -1,5 +1,4 @@
-"""
-A case: one decision under examination, from filing to the release of the output's key.
+"""A case: one decision under examination, from filing to the release of the output's key.
 
 The filer signs with keys made for this case alone. The docket publishes the case with a random challenge and
 deadlines. Openings reach each panel member sealed and without the output; the key of the output commitment

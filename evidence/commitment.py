@@ -1,5 +1,4 @@
-"""
-Commitments that hide: HMAC-SHA256 (RFC 2104) under a random key of 32 bytes.
+"""Commitments that hide: HMAC-SHA256 (RFC 2104) under a random key of 32 bytes.
 
 An answer of approve or decline has one bit to guess, so a plain digest would give it away; under a random
 key nothing can be tested, and destroying the key is erasure.

@@ -1,5 +1,4 @@
-"""
-SHA-256 over a domain string and the payload, so that no document can stand in for another.
+"""SHA-256 over a domain string and the payload, so that no document can stand in for another.
 
     digest(D, x) = SHA-256( "reperform/" ‖ D ‖ 0x00 ‖ x )
 

@@ -1,5 +1,4 @@
-"""
-Frozen dataclasses as documents: one codec, driven by the field types.
+"""Frozen dataclasses as documents: one codec, driven by the field types.
 
 A document is a dataclass with a class variable KIND ("receipt/v1"). Its bytes are the canonical encoding
 of a map of its fields plus "kind". Reading is strict: the kind must be the expected one, no field may be
@@ -88,11 +87,13 @@ def _exact(kind: Any, value: Value, path: str) -> Any:
 
 
 def _member(enum: type[StrEnum]) -> Reader:
+    members = {member.value: member for member in enum}
+
     def read(value: Value, path: str) -> StrEnum:
-        text = _exact(str, value, path)
-        if text not in enum:
-            raise MalformedError(f"{path} is not one of {', '.join(enum)}")
-        return enum(text)
+        member = members.get(_exact(str, value, path))
+        if member is None:
+            raise MalformedError(f"{path} is not one of {', '.join(members)}")
+        return member
 
     return read
 

@@ -1,5 +1,4 @@
-"""
-DSSE envelopes (github.com/secure-systems-lab/dsse, v1.0.2): sign bytes, never objects.
+"""DSSE envelopes (github.com/secure-systems-lab/dsse, v1.0.2): sign bytes, never objects.
 
 The signature covers PAE(payloadType, payload), so what was verified is what is parsed, and a payload of one
 type cannot be taken for another. Here an envelope is stricter than the specification in one point: every
@@ -81,8 +80,7 @@ class Envelope:
         return cls(first.payload_type, first.payload, tuple(sorted(found.values(), key=lambda s: s.key_id)))
 
     def check(self, keys: Mapping[Digest, PublicKey]) -> frozenset[Digest]:
-        """
-        Verify every signature; the ids of the keys that signed.
+        """Verify every signature; the ids of the keys that signed.
 
         Raises SignatureRefusedError for a key that is not among `keys` and for a bad signature: in an
         envelope that is used as evidence nothing may stand that nobody vouches for.
@@ -120,8 +118,7 @@ class Signed(Generic[D]):
 
 
 def open_signed(envelope: Envelope, cls: type[D], keys: Iterable[PublicKey]) -> Signed[D]:
-    """
-    Verify every signature, demand one by each of `keys`, then read the payload.
+    """Verify every signature, demand one by each of `keys`, then read the payload.
 
     Raises SignatureRefusedError if a signature is bad, missing, or by somebody else.
     """

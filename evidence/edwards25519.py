@@ -1,5 +1,4 @@
-"""
-The group of Ed25519 (RFC 8032 §5.1), as far as it takes to judge a public key.
+"""The group of Ed25519 (RFC 8032 §5.1), as far as it takes to judge a public key.
 
 Nothing here is secret, so nothing here needs to run in constant time.
 """
@@ -22,8 +21,7 @@ NEUTRAL: Final[Point] = (0, 1, 1, 0)
 
 @lru_cache(maxsize=4096)
 def check_prime_order(encoded: bytes) -> None:
-    """
-    Raise MalformedError unless these 32 bytes are the one encoding of a point of prime order.
+    """Raise MalformedError unless these 32 bytes are the one encoding of a point of prime order.
 
     Refuses y >= p, points off the curve, x = 0 with the sign bit set (RFC 8032 §5.1.3), the neutral
     element, and every point outside the prime-order subgroup, so also all eight points of low order.

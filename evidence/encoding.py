@@ -1,5 +1,4 @@
-"""
-One document, one byte string: a strict profile of msgpack.
+"""One document, one byte string: a strict profile of msgpack.
 
 The profile keeps nil, booleans, integers of 64 bits, text, bytes, lists, and maps whose keys are text,
 unique, and in the order of their UTF-8 bytes. Integers and lengths take their shortest form. There are

@@ -1,5 +1,4 @@
-"""
-The one error tree of reperform.
+"""The one error tree of reperform.
 
 Everything that a user, a peer or a file can get wrong raises a subclass of
 `ReperformError`: one line that names the cause, and, where there is one, the next step.

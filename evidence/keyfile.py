@@ -1,5 +1,4 @@
-"""
-A party's private keys in one file: PEM blocks of PKCS#8, mode 0600, optionally encrypted.
+"""A party's private keys in one file: PEM blocks of PKCS#8, mode 0600, optionally encrypted.
 
 A party signs with Ed25519 and receives with X25519; where a roster asks for it, it signs with ML-DSA-44 too.
 """

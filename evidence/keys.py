@@ -1,5 +1,4 @@
-"""
-Signing keys: Ed25519 (RFC 8032), read strictly, and ML-DSA-44 (FIPS 204).
+"""Signing keys: Ed25519 (RFC 8032), read strictly, and ML-DSA-44 (FIPS 204).
 
 `cryptography` accepts Ed25519 public keys of low order and in non-canonical encodings; one of them verifies
 a fixed signature for *every* message, and two encodings of one key could be counted as two voters. So a

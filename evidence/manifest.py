@@ -41,8 +41,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
-    """
-    A number: x = (value - mean) / scale in binary64, each step rounded, then rounded to binary32.
+    """A number: x = (value - mean) / scale in binary64, each step rounded, then rounded to binary32.
 
     `missing` stands in for a missing value, which is refused where there is none. Reals in shortest text.
     """
@@ -91,8 +90,7 @@ class RecordInput:
 
 @dataclass(frozen=True, slots=True)
 class TextInput:
-    """
-    A text becomes int64 token ids and an attention mask, through a pinned tokenizer.json.
+    """A text becomes int64 token ids and an attention mask, through a pinned tokenizer.json.
 
     A text of more than `max_tokens` tokens is refused: cutting it would decide on something else than what
     was committed.

@@ -1,5 +1,4 @@
-"""
-Receipts: what an executor says about one decision, and about a number that it gave up.
+"""Receipts: what an executor says about one decision, and about a number that it gave up.
 
 A receipt ties model, hidden input and hidden output together under one sequence number. Sequence numbers have
 no gaps: a number that was reserved but produced nothing gets an abandonment with its reason.

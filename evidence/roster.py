@@ -1,5 +1,4 @@
-"""
-The roster: who may issue receipts, keep a docket and vote, and how many must agree.
+"""The roster: who may issue receipts, keep a docket and vote, and how many must agree.
 
 Epochs are numbered. The first is signed by the root keys that a relying party holds; each later one by a
 threshold of the root keys of the epoch before it.

@@ -1,5 +1,4 @@
-"""
-Sealing to one recipient: HPKE (RFC 9180), base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305.
+"""Sealing to one recipient: HPKE (RFC 9180), base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305.
 
 `info` binds a sealed message to its place: the purpose, the case (or decision), and the recipient. A message
 cut out of one case does not open in another.

@@ -1,5 +1,4 @@
-"""
-The tally: one pure function from verified documents to a verdict. Every replayer and every reader runs it.
+"""The tally: one pure function from verified documents to a verdict. Every replayer and every reader runs it.
 
 1. A vote counts only if it names this very case and opens its node's ballot, and if its node cast one ballot
    and one vote. What does not count is set aside with its reason.

@@ -1,5 +1,4 @@
-"""
-What people commit to: a record, a text, an output. Facts, not tensors.
+"""What people commit to: a record, a text, an output. Facts, not tensors.
 
 A number in a record is kept as the decimal text that a person would read; how it becomes a tensor is the
 pinned model's business (manifest.py), so that both stand in the evidence.

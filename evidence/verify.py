@@ -1,5 +1,4 @@
-"""
-Offline verification of an evidence pack: one function of numbered steps. It raises, or returns what it proved.
+"""Offline verification of an evidence pack: one function of numbered steps. It raises, or returns what it proved.
 
 It needs the pack, the root keys that the reader trusts, and nothing else: no network, no clock, no torch.
 """
@@ -63,8 +62,7 @@ class Verified:
 
 
 def verify(data: bytes, roots: RootKeys) -> Verified:
-    """
-    Verify the bytes of a pack against trusted root keys. Raises VerificationError.
+    """Verify the bytes of a pack against trusted root keys. Raises VerificationError.
 
     1. The pack is one canonical document.
     2. Every roster is signed by a threshold of root keys: the first by `roots`, each later one by its predecessor's.

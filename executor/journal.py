@@ -1,0 +1,127 @@
+"""The executor's journal: numbers are reserved on disk before the model runs, so that none can be dropped quietly.
+
+One SQLite file (write-ahead log, every commit synced). A reserved number ends as a receipt or as an
+abandonment; what a crash left open is found at the next start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+from types import TracebackType
+from typing import Final, Self
+
+from ..evidence.digest import Digest
+from ..evidence.documents import from_bytes, to_bytes
+from ..evidence.dsse import Envelope
+from ..evidence.errors import ReperformError
+from ..evidence.receipt import DECISION_ID_BYTES
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS executor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    key_id BLOB NOT NULL CHECK (length(key_id) = 32)
+);
+CREATE TABLE IF NOT EXISTS entry (
+    sequence INTEGER PRIMARY KEY CHECK (sequence >= 0),
+    decision BLOB NOT NULL UNIQUE,
+    envelope BLOB,          -- the receipt or abandonment; NULL while the number is only reserved
+    sealed_opening BLOB     -- NULL for an abandonment
+);
+CREATE INDEX IF NOT EXISTS reserved ON entry (sequence) WHERE envelope IS NULL;
+"""
+
+
+class JournalError(ReperformError):
+    """A journal that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A sequence number, and the id of the decision that it is for."""
+
+    sequence: int
+    decision: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a number."""
+
+    sequence: int
+    envelope: Envelope
+    sealed_opening: bytes | None
+
+
+class Journal:
+    """The journal of one executor key. Not for use by two processes at once."""
+
+    def __init__(self, path: Path, executor: Digest) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(SCHEMA)
+            self._database.execute("INSERT OR IGNORE INTO executor VALUES (1, ?)", (executor.value,))
+            (owner,) = self._database.execute("SELECT key_id FROM executor").fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"{path} cannot be used as a journal: {error}") from error
+        if owner != executor.value:
+            raise JournalError(f"{path} belongs to another executor key", advice="give each key a journal of its own")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._database.close()
+
+    def reserve(self, count: int) -> tuple[Reservation, ...]:
+        """Take the next `count` numbers. They are on disk when this returns."""
+        with self._transaction():
+            (first,) = self._database.execute("SELECT coalesce(max(sequence) + 1, 0) FROM entry").fetchone()
+            reserved = tuple(Reservation(first + i, token_bytes(DECISION_ID_BYTES)) for i in range(count))
+            rows = [(r.sequence, r.decision) for r in reserved]
+            self._database.executemany("INSERT INTO entry (sequence, decision) VALUES (?, ?)", rows)
+        return reserved
+
+    def open_reservations(self) -> tuple[Reservation, ...]:
+        """Numbers without a receipt or an abandonment."""
+        rows = self._database.execute("SELECT sequence, decision FROM entry WHERE envelope IS NULL ORDER BY sequence")
+        return tuple(Reservation(*row) for row in rows)
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Settle reserved numbers, all or none. They are on disk when this returns."""
+        with self._transaction():
+            for entry in entries:
+                changed = self._database.execute(
+                    "UPDATE entry SET envelope = ?, sealed_opening = ? WHERE sequence = ? AND envelope IS NULL",
+                    (to_bytes(entry.envelope), entry.sealed_opening, entry.sequence),
+                )
+                if changed.rowcount != 1:
+                    raise JournalError(f"number {entry.sequence} is not reserved, or settled already")
+
+    def entries(self) -> Iterator[Entry]:
+        """Every settled number, in order."""
+        query = "SELECT sequence, envelope, sealed_opening FROM entry WHERE envelope IS NOT NULL ORDER BY sequence"
+        for sequence, envelope, sealed in self._database.execute(query):
+            yield Entry(sequence, from_bytes(Envelope, envelope), sealed)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise JournalError(f"{self.path} cannot be written: {error}") from error

@@ -1,0 +1,197 @@
+"""A replayer node: computes blind, commits, votes, tallies, signs. One step at a time, and never twice.
+
+Whatever others will see is in the notebook before it is posted, so a node may be killed at any moment and
+goes on with the same words.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..consensus.docket import Docket, Slot
+from ..consensus.proceeding import Phase, Proceeding, collect, phase
+from ..evidence.attestation import sign_statement, statement, summary
+from ..evidence.ballot import (
+    NONCE_BYTES,
+    Ballot,
+    Finding,
+    Reason,
+    Result,
+    Vote,
+    ballot_commitment,
+)
+from ..evidence.case import Case, PanelOpening, Sealed
+from ..evidence.commitment import CommitmentBrokenError, Role, tag
+from ..evidence.digest import Digest
+from ..evidence.documents import from_bytes
+from ..evidence.dsse import Envelope
+from ..evidence.encoding import MalformedError
+from ..evidence.errors import ReperformError
+from ..evidence.keyfile import KeyRing
+from ..evidence.receipt import receipt_id
+from ..evidence.roster import OrganisationRole, Roster
+from ..evidence.sealing import Purpose, SealBrokenError, seal
+from .notebook import Notebook, Page
+from .replay import IndeterminateError, Replay
+
+
+class Node:
+    """One node of a replaying organisation."""
+
+    def __init__(
+        self, docket: Docket, keys: KeyRing, rosters: Sequence[Roster], notebook: Notebook, replay: Replay
+    ) -> None:
+        self._docket = docket
+        self._keys = keys
+        self._rosters = rosters
+        self._notebook = notebook
+        self._replay = replay
+        self._id = keys.signing.public.key_id
+        # Fails at the start, not at the first case, if this key may not vote.
+        rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
+
+    def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
+        """One round over all filings. Returns what could not be taken up, and why."""
+        refused = []
+        for filing in self._docket.filings():
+            try:
+                self._advance(collect(self._docket, filing, self._rosters), now)
+            except ReperformError as error:
+                refused.append((filing, str(error)))
+        return tuple(refused)
+
+    def _advance(self, proceeding: Proceeding, now: int) -> None:
+        case = proceeding.case
+        if case is None:
+            return
+        match phase(proceeding, now):
+            case Phase.COMMITTING:
+                self._commit(proceeding, case.document, now)
+            case Phase.REVEALING:
+                self._vote(proceeding, case.document, now)
+            case Phase.ATTESTING:
+                self._attest(proceeding)
+            case _:
+                pass  # it is others' turn
+
+    def _commit(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        if any(signed.document.node == self._id for signed in proceeding.ballots):
+            return
+        name = proceeding.case_id
+        page = self._notebook.read(name)
+        if page is None:
+            page = self._examine(proceeding, case, now)
+            if page is None:
+                return  # the opening may still come
+            self._notebook.write(page)
+        ballot = Ballot(name, self._id, ballot_commitment(name, self._id, page.result))
+        self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+
+    def _examine(self, proceeding: Proceeding, case: Case, now: int) -> Page | None:
+        """Replay the opening; None while it has not arrived and may still do so."""
+        sealed = _for(self._id, () if proceeding.openings is None else proceeding.openings.document.sealed)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        blank = Page(proceeding.case_id, Result(None, None, nonce), None, b"", None, None, None)
+        if sealed is None:
+            return replace(blank, reason=Reason.UNANSWERED) if now > case.deadlines.openings else None
+        receipt = proceeding.receipt.document
+        try:
+            message = self._keys.sealing.open(
+                sealed.ciphertext, purpose=Purpose.PANEL_OPENING, context=proceeding.case_id.value
+            )
+            opening = from_bytes(PanelOpening, message)
+            opening.check(receipt.input, case.filing.panel_key)
+            replayed = self._replay(receipt, opening.input)
+        except (SealBrokenError, MalformedError, CommitmentBrokenError):
+            return replace(blank, reason=Reason.OPENING)
+        except IndeterminateError as error:
+            return replace(blank, reason=error.reason)
+        answer = tag(Role.ANSWER, replayed.output, opening.panel_key)
+        trace = tag(Role.TRACE, replayed.trace.value, opening.panel_key)
+        return replace(blank, result=Result(answer, trace, nonce), output=replayed.output)
+
+    def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        page = self._notebook.read(proceeding.case_id)
+        if page is None or self._id not in proceeding.outstanding():
+            return
+        if page.vote is None:
+            vote = self._decide(proceeding, case, page, now)
+            if vote is None:
+                return  # the key may still come
+            page = replace(page, vote=Envelope.sign(vote, self._keys.signers))
+            self._notebook.write(page)
+        if page.vote is not None:
+            self._post(proceeding, Slot.VOTE, page.vote)
+
+    def _decide(self, proceeding: Proceeding, case: Case, page: Page, now: int) -> Vote | None:
+        """The vote; None while the output's key has not arrived and may still do so."""
+        if page.result.answer is None:
+            return self._say(proceeding, page, Finding.INDETERMINATE, page.reason)
+        if proceeding.release is None:
+            late = now > case.deadlines.release
+            return self._say(proceeding, page, Finding.INDETERMINATE, Reason.RELEASE) if late else None
+        try:
+            matches = self._opens_output(proceeding, page)
+        except (SealBrokenError, MalformedError, CommitmentBrokenError):
+            return self._say(proceeding, page, Finding.INDETERMINATE, Reason.RELEASE)
+        return self._say(proceeding, page, Finding.MATCH if matches else Finding.MISMATCH, None)
+
+    def _opens_output(self, proceeding: Proceeding, page: Page) -> bool:
+        """Whether what this node computed is what the operator committed to."""
+        ballots = proceeding.matter().ballots.list_id
+        if proceeding.release is None or proceeding.release.document.ballots != ballots:
+            raise CommitmentBrokenError("the key was released to another list of ballots")
+        sealed = _for(self._id, proceeding.release.document.sealed)
+        if sealed is None:
+            raise CommitmentBrokenError("the key was not released to this node")
+        key = self._keys.sealing.open(sealed.ciphertext, purpose=Purpose.OUTPUT_KEY, context=ballots.value)
+        return proceeding.receipt.document.output.opens_to(Role.OUTPUT, page.output, key)
+
+    def _say(self, proceeding: Proceeding, page: Page, finding: Finding, reason: Reason | None) -> Vote:
+        receipt, matter = proceeding.receipt, proceeding.matter()
+        filer = matter.case.document.filing.sealing
+        answer = b""
+        if finding is Finding.MISMATCH:
+            answer = seal(page.output, filer, purpose=Purpose.ANSWER, context=matter.case_id.value)
+        return Vote(
+            case=matter.case_id,
+            receipt=receipt_id(receipt.envelope),
+            roster=proceeding.roster.roster_id,
+            epoch=proceeding.roster.epoch,
+            model=receipt.document.model,
+            execution_class=receipt.document.execution_class,
+            ballots=matter.ballots.list_id,
+            node=self._id,
+            finding=finding,
+            reason=reason,
+            result=page.result,
+            sealed_answer=answer,
+        )
+
+    def _attest(self, proceeding: Proceeding) -> None:
+        page = self._notebook.read(proceeding.case_id)
+        if page is None:
+            return  # who took no part does not sign
+        if page.attestation is None or page.summary is None:
+            matter, result = proceeding.matter(), proceeding.tally()
+            page = replace(
+                page,
+                attestation=sign_statement(statement(matter, result), self._keys.signers),
+                summary=sign_statement(summary(matter, result), self._keys.signers),
+            )
+            self._notebook.write(page)
+        for slot, posted, mine in (
+            (Slot.ATTESTATION, proceeding.attestations, page.attestation),
+            (Slot.SUMMARY, proceeding.summaries, page.summary),
+        ):
+            if mine is not None and mine not in posted:
+                self._post(proceeding, slot, mine)
+
+    def _post(self, proceeding: Proceeding, slot: Slot, envelope: Envelope) -> None:
+        self._docket.post(proceeding.filing_id, slot, envelope)
+
+
+def _for(node: Digest, messages: Sequence[Sealed]) -> Sealed | None:
+    return next((message for message in messages if message.recipient == node), None)

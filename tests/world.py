@@ -1,0 +1,166 @@
+"""A small world for tests: a bank, three replaying organisations, a docket, root keys, and a filed decision.
+
+Everything is real (keys, documents, docket folder, nodes) except the model, which is a function given by the
+test, so that these tests need no torch. Time is a number that the test moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reperform.consensus.conclusion import conclude, pack
+from reperform.consensus.docket import Docket
+from reperform.consensus.filer import FiledDecision, Filer
+from reperform.consensus.folder import FolderDocket
+from reperform.consensus.keeper import Keeper, Patience
+from reperform.consensus.proceeding import Proceeding, collect
+from reperform.evidence.commitment import Commitment, Role, new_key
+from reperform.evidence.digest import Digest, Domain, digest
+from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import Envelope
+from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
+from reperform.evidence.pack import Disclosure, Pack, Revealed
+from reperform.evidence.receipt import DecisionFile, Opening, Receipt
+from reperform.evidence.roster import Node as Member
+from reperform.evidence.roster import Organisation, OrganisationRole, RootKeys, Roster, Suite
+from reperform.evidence.values import DType, Output, Record, Tensor
+from reperform.replayer.node import Node
+from reperform.replayer.notebook import Notebook
+from reperform.replayer.replay import Replay, Replayed
+
+START = 1_790_000_000_000  # an arbitrary moment, milliseconds since 1970
+BANK, DOCKET = "Harbour Bank", "Docket Office"
+PANEL = ("Audit House", "Consumer Union", "Finance Authority")
+
+MANIFEST = Manifest(
+    name="a model for tests",
+    execution_class=ExecutionClass.PORTABLE_1,
+    graph=digest(Domain.GRAPH, b"no graph: the model of these tests is a function"),
+    tensors=(),
+    files=(),
+    input=RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),)),
+    outputs=("score",),
+    rule=Threshold("0.5", "approve", "decline"),
+)
+
+
+def model(committed: bytes) -> Output:
+    """A function of the committed input that nobody guesses."""
+    data = hashlib.sha256(committed).digest()[:4]
+    return Output("decline", (Tensor("score", DType.F32, (1,), data),))
+
+
+def honest(_: Receipt, committed: bytes) -> Replayed:
+    """What an honest replayer computes."""
+    return Replayed(to_bytes(model(committed)), digest(Domain.TRACE, committed))
+
+
+@dataclass
+class World:
+    """The parties. `rings` are everybody's keys by node name."""
+
+    folder: Path
+    suite: Suite = Suite.ED25519
+    panel: Sequence[str] = PANEL
+    quorum: int = 2
+    now: int = START
+    rings: dict[str, KeyRing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = (BANK, DOCKET, *self.panel)
+        self.rings |= {name: KeyRing.generate(post_quantum=self.suite is not Suite.ED25519) for name in names}
+        self.root = [KeyRing.generate().signing for _ in range(3)]
+        self.roots = RootKeys(tuple(key.public for key in self.root), 2)
+        roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
+        self.roster = Roster(
+            name="mortgages",
+            epoch=1,
+            previous=None,
+            valid_from=START - 1000,
+            valid_until=START + 10**9,
+            roots=self.roots,
+            organisations=tuple(
+                Organisation(n, roles.get(n, OrganisationRole.REPLAYER), (Member.of(n, self.rings[n]),)) for n in names
+            ),
+            quorum=self.quorum,
+            suite=self.suite,
+        )
+        self.roster_envelope = Envelope.sign(self.roster, self.root[:2])
+        self.docket: Docket = FolderDocket(self.folder / "docket")
+        (self.folder / "docket").mkdir(parents=True)
+        self.keeper = Keeper(self.docket, self.rings[DOCKET], [self.roster], Patience(1000, 1000, 1000, 1000, 1000))
+        self.filer_keys = KeyRing.generate()
+
+    def decision(self, answer: Callable[[bytes], Output] = model, income: str = "4211.50") -> DecisionFile:
+        """A decision by the bank, whose answer need not be the model's."""
+        committed = to_bytes(Record.of({"income": income}))
+        opening = Opening(committed, new_key(), to_bytes(answer(committed)), new_key())
+        receipt = Receipt(
+            decision=bytes(16),
+            executor=self.rings[BANK].signing.public.key_id,
+            sequence=7,
+            model=MANIFEST.model_id,
+            execution_class=MANIFEST.execution_class,
+            input=Commitment.make(Role.INPUT, opening.input, opening.input_key),
+            output=Commitment.make(Role.OUTPUT, opening.output, opening.output_key),
+            roster=self.roster.roster_id,
+            time=self.now,
+            checkpoint=None,
+        )
+        return DecisionFile(Envelope.sign(receipt, self.rings[BANK].signers), opening)
+
+    def file(self, decision: DecisionFile) -> tuple[FiledDecision, Filer]:
+        """File a dispute."""
+        filed = FiledDecision.of(decision, self.filer_keys)
+        filer = Filer(self.docket, self.filer_keys, filed)
+        filer.file()
+        return filed, filer
+
+    def node(self, name: str, replay: Replay = honest) -> Node:
+        """A panel member's node."""
+        return Node(self.docket, self.rings[name], [self.roster], Notebook(self.folder / name), replay)
+
+    def nodes(self, replays: Mapping[str, Replay] | None = None) -> list[Node]:
+        """All panel members' nodes; honest where the test does not say otherwise."""
+        replays = replays or {}
+        return [self.node(name, replays.get(name, honest)) for name in self.panel]
+
+    def proceeding(self, filing: Digest) -> Proceeding:
+        """Everything posted so far, verified."""
+        return collect(self.docket, filing, [self.roster])
+
+    def round(self, filing: Digest, filer: Filer, nodes: Sequence[Node]) -> Proceeding:
+        """Everybody does what can be done now."""
+        self.keeper.step(self.now)
+        filer.step(self.proceeding(filing))
+        for node in nodes:
+            node.step(self.now)
+        self.now += 1
+        return self.proceeding(filing)
+
+    def run(
+        self, decision: DecisionFile, nodes: Sequence[Node], rounds: int = 6
+    ) -> tuple[Proceeding, FiledDecision, Filer]:
+        """File and go on until everybody has said everything."""
+        filed, filer = self.file(decision)
+        for _ in range(rounds):
+            proceeding = self.round(filed.filing_id, filer, nodes)
+        return proceeding, filed, filer
+
+    def pack(self, proceeding: Proceeding, filed: FiledDecision, answer: bytes | None = None) -> Pack:
+        """The evidence pack, with everything disclosed."""
+        opening = filed.decision.opening
+        shown = opening.output if answer is None else answer
+        disclosure = Disclosure(
+            Revealed(opening.input, opening.input_key),
+            Revealed(opening.output, opening.output_key),
+            Revealed(shown, filed.panel_key),
+        )
+        conclusion = conclude(proceeding)
+        return pack(
+            proceeding, conclusion, rosters=[self.roster_envelope], manifest=MANIFEST, disclosure=disclosure
+        )
