@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from ..evidence.attestation import PAYLOAD_TYPE, check_quorum, statement, summary
 from ..evidence.ballot import ballot_id
 from ..evidence.digest import Digest
-from ..evidence.dsse import Envelope
+from ..evidence.dsse import Envelope, Signature
 from ..evidence.errors import ReperformError
 from ..evidence.keys import PublicKey, SignatureRefusedError
 from ..evidence.manifest import Manifest
 from ..evidence.pack import Disclosure, Pack
-from ..evidence.tally import Matter, Tally
+from ..evidence.roster import Roster
+from ..evidence.tally import Tally
 from .proceeding import Proceeding
 
 
@@ -31,21 +32,35 @@ class Conclusion:
 
 
 def conclude(proceeding: Proceeding) -> Conclusion:
-    """Join the panel's signatures over the verdict of the votes so far. Raises NoQuorumError."""
+    """Join the panel's signatures over the verdict of the votes so far. Raises NoQuorumError.
+
+    Only keys that signed both statements stand under either: a node may have posted one and not yet the other.
+    """
     matter, result = proceeding.matter(), proceeding.tally()
-    attestation = _joined(proceeding.attestations, statement(matter, result), matter)
-    verification = _joined(proceeding.summaries, summary(matter, result), matter)
-    return Conclusion(result, attestation, verification)
+    expected = statement(matter, result), summary(matter, result)
+    attestations = _signed(proceeding.attestations, expected[0], matter.roster)
+    summaries = _signed(proceeding.summaries, expected[1], matter.roster)
+    both = attestations.keys() & summaries.keys()
+    return Conclusion(
+        result,
+        _joined(expected[0], [attestations[key] for key in both], matter.roster),
+        _joined(expected[1], [summaries[key] for key in both], matter.roster),
+    )
 
 
-def _joined(envelopes: Sequence[Envelope], payload: bytes, matter: Matter) -> Envelope:
-    panel = {key.key_id: key for node in matter.roster.panel() for key in matter.roster.keys_of(node)}
+def _signed(envelopes: Sequence[Envelope], payload: bytes, roster: Roster) -> dict[Digest, Signature]:
+    """The panel's good signatures over exactly this statement."""
+    panel = {key.key_id: key for node in roster.panel() for key in roster.keys_of(node)}
     good = [e for e in envelopes if (e.payload_type, e.payload) == (PAYLOAD_TYPE, payload) and _valid(e, panel)]
-    if not good:
+    return {signature.key_id: signature for envelope in good for signature in envelope.signatures}
+
+
+def _joined(payload: bytes, signatures: Sequence[Signature], roster: Roster) -> Envelope:
+    if not signatures:
         raise NoQuorumError("no panel member has signed the verdict of the votes at hand")
-    joined = Envelope.join(good)
+    joined = Envelope(PAYLOAD_TYPE, payload, tuple(sorted(signatures, key=lambda s: s.key_id)))
     try:
-        check_quorum(joined, payload, matter.roster)
+        check_quorum(joined, payload, roster)
     except SignatureRefusedError as error:
         raise NoQuorumError(error.cause, advice="wait for more members of the panel") from error
     return joined
