@@ -1,0 +1,177 @@
+"""From a torch module to a graph and its weights, once, with `torch.export`.
+
+What portable-1 does not define is refused here, by name and with the place in the module where it stands,
+so that nobody pins a model that cannot be replayed.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind
+
+from ..evidence.digest import Digest
+from ..evidence.errors import ReperformError
+from ..evidence.values import DType
+from .graph import Argument, Graph, GraphInput, Node, Ref, Weight
+from .tensors import DTYPE, digest_of
+
+# Checks that torch.export writes into a graph; they give no value.
+_CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
+# Where a tensor lives and how its memory is ordered are not part of its value.
+_PLACEMENT: Final = {"device", "layout", "memory_format", "non_blocking", "pin_memory"}
+_HALF: Final = (torch.float16, torch.bfloat16)
+_COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)
+
+_WEIGHT_KINDS: Final = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+
+
+class PinError(ReperformError):
+    """A module that cannot be pinned."""
+
+
+def capture(
+    module: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    symbols: Mapping[str, int | None],
+    operations: Collection[str],
+) -> tuple[Graph, dict[str, torch.Tensor]]:
+    """The graph of `module` in inference, and the tensors it reads, named and stored once each.
+
+    `example` is what it is called with; its leading sizes are free, and `symbols` gives their names in order
+    and the largest each can be. Operations must be among `operations`. Raises PinError, naming what is not
+    supported and its place.
+    """
+    stored = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    module = copy.deepcopy(module).eval()
+    if any(t.dtype in _HALF for t in stored.values()):
+        module = module.float()
+    program = _export(module, example, symbols)
+    tensors = {name: stored.get(name, tensor) for name, tensor in _tensors_read(program).items()}
+    names = _first_names(tensors)
+    # Copies: parameters that share memory, or are slices of it, become tensors of their own.
+    weights = {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in names.values()}
+    return _graph(program, names, tuple(symbols), operations), weights
+
+
+def _export(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], symbols: Mapping[str, int | None]
+) -> ExportedProgram:
+    sizes = {i: Dim(name, min=1, max=largest) for i, (name, largest) in enumerate(symbols.items())}
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, about itself
+            program: ExportedProgram = torch.export.export(
+                module, example, dynamic_shapes=tuple(sizes for _ in example), strict=False
+            )
+            # No decompositions: functional ATen, with linear, layer_norm and attention left whole.
+            program = program.run_decompositions({})
+    except (RuntimeError, ValueError, TypeError, torch._dynamo.exc.TorchDynamoException) as error:
+        lines = str(error).split("\n")
+        raise PinError(f"torch.export cannot capture the module: {' '.join(lines[:2]):.400}") from error
+    for node in list(program.graph.nodes):
+        if str(node.target).startswith(_CHECKS):
+            program.graph.erase_node(node)
+    program.graph.eliminate_dead_code()
+    return program
+
+
+def _tensors_read(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Parameters, buffers and constants with a use, under their names in the module."""
+    used = {node.name for node in program.graph.nodes if node.users}
+    held = {**program.constants, **program.state_dict}
+    specs = [spec for spec in program.graph_signature.input_specs if spec.kind in _WEIGHT_KINDS]
+    return {str(spec.target): held[str(spec.target)] for spec in specs if spec.arg.name in used}
+
+
+def _first_names(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """For each name, the first name in order under which the same content stands."""
+    first: dict[Digest, str] = {}
+    names = {}
+    for name, tensor in sorted(tensors.items()):
+        if DTYPE.get(tensor.dtype) not in (*_COMPUTED, DType.F16, DType.BF16):
+            raise PinError(f"tensor {name} is {tensor.dtype}; portable-1 computes in {', '.join(_COMPUTED)}")
+        names[name] = first.setdefault(digest_of(tensor), name)
+    return names
+
+
+def _graph(
+    program: ExportedProgram, names: Mapping[str, str], symbols: tuple[str, ...], operations: Collection[str]
+) -> Graph:
+    placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    inputs, weights = [], []
+    for spec in program.graph_signature.input_specs:
+        name = str(getattr(spec.arg, "name", spec.arg))
+        if spec.kind in _WEIGHT_KINDS:
+            if spec.target in names:
+                weights.append(Weight(name, names[spec.target]))
+        elif spec.kind is InputKind.USER_INPUT and name in placeholders:
+            value = placeholders[name].meta["val"]
+            shape = tuple(symbols[i] if i < len(symbols) else int(s) for i, s in enumerate(value.shape))
+            inputs.append(GraphInput(name, DTYPE[value.dtype], shape))
+        else:
+            raise PinError(f"the module has an input {name!r} of kind {spec.kind.name}, which a graph cannot hold")
+    outputs = []
+    for out in program.graph_signature.output_specs:
+        if out.kind is not OutputKind.USER_OUTPUT or not hasattr(out.arg, "name"):
+            raise PinError(
+                f"the module gives out {out.arg} as {out.kind.name}; only tensors can be given out",
+                advice="pin a module that changes no buffer and returns tensors",
+            )
+        outputs.append(out.arg.name)
+    calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    nodes = tuple(_node(node, operations) for node in calls)
+    return Graph(tuple(inputs), tuple(weights), nodes, tuple(outputs))
+
+
+def _node(node: torch.fx.Node, operations: Collection[str]) -> Node:
+    op = _operation_name(node.target)
+    if op not in operations:
+        raise PinError(
+            f"operation {op} at {_where(node)} is not defined; portable-1 has {len(operations)} operations",
+            advice="docs/arithmetic.md lists them: write the module with those",
+        )
+    for value in _parts(node.meta.get("val")):
+        if isinstance(value, torch.Tensor) and DTYPE.get(value.dtype) not in _COMPUTED:
+            allowed = ", ".join(_COMPUTED)
+            raise PinError(f"{op} at {_where(node)} gives {value.dtype}; portable-1 computes in {allowed}")
+    args = tuple(_argument(node, f"argument {i}", value) for i, value in enumerate(node.args))
+    kwargs = {k: _argument(node, k, value) for k, value in node.kwargs.items() if k not in _PLACEMENT}
+    return Node(node.name, op, args, kwargs)
+
+
+def _argument(node: torch.fx.Node, label: str, value: object) -> Argument:
+    match value:
+        case torch.fx.Node():
+            return Ref(value.name)
+        case None | bool() | int() | float() | str():
+            return value
+        case torch.dtype() if value in DTYPE:
+            return DTYPE[value]
+        case list() | tuple():
+            return tuple(_argument(node, label, v) for v in value)
+    raise PinError(
+        f"{_operation_name(node.target)} at {_where(node)}: its {label} is {value!s:.80}, which a graph cannot hold"
+    )
+
+
+def _operation_name(target: str | Callable[..., Any]) -> str:
+    if isinstance(target, str | torch._ops.OpOverload):
+        return str(target)
+    module, name = getattr(target, "__module__", ""), getattr(target, "__name__", str(target))
+    return f"{module.lstrip('_')}.{name}"
+
+
+def _where(node: torch.fx.Node) -> str:
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = stack[-1][0] if stack else ""
+    return f"node {node.name} (module {path or 'itself'})"
+
+
+def _parts(value: object) -> Sequence[object]:
+    return value if isinstance(value, tuple | list) else (value,)

@@ -1,0 +1,141 @@
+"""A pinned model on disk, checked part by part when it is loaded, and run on what people committed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ..evidence.digest import Digest, Domain, digest
+from ..evidence.documents import from_bytes
+from ..evidence.errors import ReperformError
+from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput, TextInput, Threshold
+from ..evidence.values import DType, Input, Output, Record, Tensor, Text
+from .arithmetic.operations import TABLE
+from .graph import Graph
+from .graph_json import from_json
+from .interpreter import Observer, Program, RunError
+from .preprocessing import Encoder, InputError, RecordEncoder, encoder
+from .tensors import little_endian
+from .trace import Trace
+from .weights import load_weights
+
+MANIFEST: Final = "manifest.msgpack"
+GRAPH: Final = "graph.json"
+WEIGHTS: Final = "weights.safetensors"
+
+# How many inputs run together: bounds memory, and cannot change a bit of any answer.
+RECORDS_AT_ONCE: Final = 4096
+TEXTS_AT_ONCE: Final = 32
+
+
+class ModelError(ReperformError):
+    """A directory that does not hold the pinned model it claims to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedModel:
+    """A model whose every part was checked against its manifest."""
+
+    manifest: Manifest
+    model_id: Digest
+    _program: Program
+    _encoder: Encoder
+
+    @classmethod
+    def load(cls, directory: Path) -> PinnedModel:
+        """Read and check a pinned model. Raises a ReperformError that names the part which is not as pinned."""
+        manifest = from_bytes(Manifest, _read(directory, MANIFEST))
+        if manifest.execution_class is not ExecutionClass.PORTABLE_1:
+            raise ModelError(
+                f"the model is pinned for class {manifest.execution_class}; this machine runs portable-1",
+                advice="replay it where its own class is available, or pin it again for portable-1",
+            )
+        graph = from_json(_checked(directory, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
+        files = {entry.name: _checked(directory, entry, Domain.FILE) for entry in manifest.files}
+        _check_signature(manifest, graph)
+        weights = load_weights(directory / WEIGHTS, manifest.tensors)
+        return cls(manifest, manifest.model_id, Program(graph, weights, TABLE), encoder(manifest.input, files))
+
+    def run(self, inputs: Sequence[Input]) -> list[Output]:
+        """One output for each input, the same bits for any number and order of inputs.
+
+        Raises InputError for an input that the model does not take, RunError for a run that had to stop.
+        """
+        at_once = RECORDS_AT_ONCE if isinstance(self.manifest.input, RecordInput) else TEXTS_AT_ONCE
+        starts = range(0, len(inputs), at_once)
+        return [output for start in starts for output in self._batch(inputs[start : start + at_once], None)]
+
+    def traced(self, one: Input) -> tuple[Output, Digest]:
+        """The output for one input, and the root of its trace (trace.py). Raises as `run` does."""
+        trace = Trace()
+        (output,) = self._batch([one], trace)
+        return output, trace.root()
+
+    def _batch(self, inputs: Sequence[Input], observe: Observer | None) -> Iterator[Output]:
+        results = self._program(*self._tensors(inputs), observe=observe)
+        for name, result in zip(self.manifest.outputs, results, strict=True):
+            if result.dtype != torch.float32 or result.shape[:1] != (len(inputs),):
+                shape = f"{result.dtype} {list(result.shape)}"
+                raise RunError(f"output {name!r:.60} is {shape}, not float32 with one row for each input")
+        named = [(n, tuple(r.shape[1:]), list(r.unbind())) for n, r in zip(self.manifest.outputs, results, strict=True)]
+        for i in range(len(inputs)):
+            tensors = tuple(Tensor(n, DType.F32, shape, little_endian(rows[i])) for n, shape, rows in named)
+            yield Output(_decide(self.manifest.rule, results[0][i]), tensors)
+
+    def _tensors(self, inputs: Sequence[Input]) -> tuple[torch.Tensor, ...]:
+        wanted = Record if isinstance(self._encoder, RecordEncoder) else Text
+        for position, item in enumerate(inputs):
+            if not isinstance(item, wanted):
+                kinds = f"{type(item).__name__.lower()}; this model takes a {wanted.__name__.lower()}"
+                raise InputError(f"input {position} is a {kinds}")
+        tensors: tuple[torch.Tensor, ...] = self._encoder.tensors(inputs)  # type: ignore[arg-type]  # checked above
+        return tensors
+
+
+def _decide(rule: Threshold | None, row: torch.Tensor) -> str | None:
+    if rule is None:
+        return None
+    if row.numel() != 1:
+        raise RunError(f"the rule reads one number and the model's first output has {row.numel()}")
+    # Both sides are exact as binary64.
+    return rule.at_or_above if row.item() >= float(rule.at) else rule.below
+
+
+def _check_signature(manifest: Manifest, graph: Graph) -> None:
+    """Manifest and graph must agree on tensors, inputs and outputs."""
+    unlike = {w.tensor for w in graph.weights} ^ {t.name for t in manifest.tensors}
+    if unlike:
+        raise ModelError(f"graph and manifest differ on the tensor {min(unlike)!r:.80}")
+    if len(graph.outputs) != len(manifest.outputs):
+        raise ModelError(f"the graph has {len(graph.outputs)} outputs, the manifest names {len(manifest.outputs)}")
+    given = tuple((i.dtype, i.shape) for i in graph.inputs)
+    if isinstance(manifest.input, TextInput):
+        expected: tuple[object, ...] = ((DType.I64, ("batch", "tokens")),) * 2
+    else:
+        expected = ((DType.F32, ("batch", RecordEncoder(manifest.input).width)),)
+    if given != expected:
+        raise ModelError(f"the graph takes {given!s:.150}, and the manifest's input gives {expected!s:.150}")
+
+
+def _checked(directory: Path, entry: FileEntry, domain: Domain) -> bytes:
+    data = _read(directory, entry.name)
+    if digest(domain, data) != entry.digest:
+        raise ModelError(
+            f"{entry.name} is not the pinned one: its digest differs",
+            advice="take the model's files again from whoever pinned it",
+        )
+    return data
+
+
+def _read(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{name} of the pinned model cannot be read: {error.strerror}",
+            advice="name a directory that `reperform pin` wrote, and copy all of it",
+        ) from error

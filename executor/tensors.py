@@ -1,0 +1,41 @@
+"""Torch tensors at the border: element types by name, and little-endian bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import torch
+
+from ..evidence.digest import Digest
+from ..evidence.manifest import tensor_digest
+from ..evidence.values import DType
+
+TORCH_DTYPE: Final[Mapping[DType, torch.dtype]] = MappingProxyType(
+    {
+        DType.F32: torch.float32,
+        DType.F64: torch.float64,
+        DType.F16: torch.float16,
+        DType.BF16: torch.bfloat16,
+        DType.I64: torch.int64,
+        DType.I32: torch.int32,
+        DType.BOOL: torch.bool,
+    }
+)
+DTYPE: Final[Mapping[torch.dtype, DType]] = MappingProxyType({t: d for d, t in TORCH_DTYPE.items()})
+
+
+def little_endian(tensor: torch.Tensor) -> bytes:
+    """The elements of a tensor of any shape, row by row, each little-endian."""
+    size = tensor.element_size()
+    raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    if sys.byteorder == "big":
+        raw = raw.reshape(-1, size).flip(1).reshape(-1)
+    return raw.numpy().tobytes()
+
+
+def digest_of(tensor: torch.Tensor) -> Digest:
+    """The tensor digest of evidence/manifest.py. KeyError for an element type outside DType."""
+    return tensor_digest(DTYPE[tensor.dtype], tuple(tensor.shape), little_endian(tensor))
