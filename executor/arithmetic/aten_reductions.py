@@ -1,0 +1,115 @@
+"""Sums, means, extremes and truth over dimensions of a graph's tensors (§3, §0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .operands import check_dtype, check_float32, convert, dimensions, expect, is_integer, refuse
+from .reference import extremes, sums
+from .symbols import Entry
+
+Dimensions = int | Sequence[int] | None
+
+
+def sum_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The sum of float32 (§3), or of integers, which is exact."""
+    expect("aten.sum", "dtype", dtype, None, torch.float32, torch.int64)
+    x = x if dtype is None else convert("aten.sum", x, dtype)
+    if is_integer(x.dtype):
+        return torch.sum(x, dimensions(dim), keepdim)
+    check_float32("aten.sum", x)
+    return sums.sum(x, dimensions(dim), keepdim)
+
+
+def sum_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The sum of all elements."""
+    return sum_dim(x, None, dtype=dtype)
+
+
+def mean_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The mean of float32."""
+    expect("aten.mean", "dtype", dtype, None, torch.float32)
+    x = x if dtype is None else convert("aten.mean", x, dtype)
+    check_float32("aten.mean", x)
+    return sums.mean(x, dimensions(dim), keepdim)
+
+
+def mean_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The mean of all elements."""
+    return mean_dim(x, None, dtype=dtype)
+
+
+def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
+    """Running sums of integers; of float32 they are not defined."""
+    if not is_integer(x.dtype):
+        raise refuse("aten.cumsum", f"an operand of {x.dtype}")
+    expect("aten.cumsum", "dtype", dtype, None, torch.int64)
+    return torch.cumsum(x, dim, dtype=dtype)
+
+
+def amax(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    """The largest."""
+    check_dtype("aten.amax", x)
+    return extremes.amax(x, list(dim), keepdim)
+
+
+def amin(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    """The smallest."""
+    check_dtype("aten.amin", x)
+    return extremes.amin(x, list(dim), keepdim)
+
+
+def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The lowest index of the largest."""
+    check_dtype("aten.argmax", x)
+    return extremes.argmax(x, dim, keepdim)
+
+
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The lowest index of the smallest."""
+    check_dtype("aten.argmin", x)
+    return extremes.argmin(x, dim, keepdim)
+
+
+def max_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """The largest and its lowest index."""
+    return amax(x, [dim], keepdim), argmax(x, dim, keepdim)
+
+
+def min_dim(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """The smallest and its lowest index."""
+    return amin(x, [dim], keepdim), argmin(x, dim, keepdim)
+
+
+def _truth(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def apply(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:
+        check_dtype(f"aten.{function.__name__}", x)
+        wanted = dimensions(dim)
+        return function(x) if wanted is None else function(x, tuple(wanted), keepdim)
+
+    return apply
+
+
+OPERATIONS: Mapping[str, Entry] = {
+    "aten.sum.default": ("§3", True, sum_all),
+    "aten.sum.dim_IntList": ("§3", True, sum_dim),
+    "aten.mean.default": ("§3", True, mean_all),
+    "aten.mean.dim": ("§3", True, mean_dim),
+    "aten.cumsum.default": ("§7", False, cumsum),
+    "aten.amax.default": ("§7", False, amax),
+    "aten.amin.default": ("§7", False, amin),
+    "aten.max.default": ("§7", False, amax),
+    "aten.min.default": ("§7", False, amin),
+    "aten.max.dim": ("§0", False, max_dim),
+    "aten.min.dim": ("§0", False, min_dim),
+    "aten.argmax.default": ("§0", False, argmax),
+    "aten.argmin.default": ("§0", False, argmin),
+    **{
+        f"aten.{function.__name__}.{overload}": ("§7", False, _truth(function))
+        for function in (torch.any, torch.all)
+        for overload in ("default", "dim", "dims")
+    },
+}

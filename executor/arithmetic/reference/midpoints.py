@@ -1,0 +1,3 @@
+"""Placeholder until the sweeps have run."""
+
+MIDPOINTS: dict[str, tuple[str, str]] = {}
