@@ -1,6 +1,6 @@
 """The one table of operations (§7, "An operation that is not defined is refused by name").
 
-TABLE maps the names that torch.export gives ATen overloads, and `sym.…` for Python's operators on
+TABLE maps the names that torch.export gives ATen overloads, and `operator.…` for Python's operators on
 sizes, to functions that take exactly the same arguments. It is the allow-list when a model is
 pinned, the dispatch of the interpreter, and, held together by a test, the list in
 docs/arithmetic.md.

@@ -1,36 +1,58 @@
-"""Python's operators on sizes: integers and truth values, exact (§7)."""
+"""Python's operators on sizes, and picking one result of several: exact (§7)."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
+
+from .errors import RefusedArithmeticError
 
 Entry = tuple[str, bool, Callable[..., Any]]
 
+_ON_SIZES = {
+    "operator.add": operator.add,
+    "operator.sub": operator.sub,
+    "operator.mul": operator.mul,
+    "operator.floordiv": operator.floordiv,
+    "operator.mod": operator.mod,
+    "operator.neg": operator.neg,
+    "operator.eq": operator.eq,
+    "operator.ne": operator.ne,
+    "operator.lt": operator.lt,
+    "operator.le": operator.le,
+    "operator.gt": operator.gt,
+    "operator.ge": operator.ge,
+    "operator.and_": operator.and_,
+    "operator.or_": operator.or_,
+    "operator.not_": operator.not_,
+    "torch.sym_max": max,
+    "torch.sym_min": min,
+    "torch.sym_not": operator.not_,
+}
 
-def _entry(function: Callable[..., Any]) -> Entry:
-    return "§7", False, function
+
+def getitem(results: Sequence[Tensor], index: int) -> Tensor:
+    """One result of an operation that has several."""
+    if not isinstance(results, tuple | list) or not isinstance(index, int):
+        raise RefusedArithmeticError("operator.getitem picks one of several results by an integer, nothing else")
+    return results[index]
+
+
+def _entry(name: str, function: Callable[..., Any]) -> Entry:
+    # On tensors the same operators would be arithmetic that the page does not define.
+    def apply(*operands: int) -> int:
+        if not all(isinstance(operand, int) for operand in operands):
+            raise RefusedArithmeticError(f"{name} is for sizes, which are integers")
+        result: int = function(*operands)
+        return result
+
+    return "§7", False, apply
 
 
 OPERATIONS: Mapping[str, Entry] = {
-    "sym.add": _entry(operator.add),
-    "sym.sub": _entry(operator.sub),
-    "sym.mul": _entry(operator.mul),
-    "sym.floordiv": _entry(operator.floordiv),
-    "sym.mod": _entry(operator.mod),
-    "sym.neg": _entry(operator.neg),
-    "sym.eq": _entry(operator.eq),
-    "sym.ne": _entry(operator.ne),
-    "sym.lt": _entry(operator.lt),
-    "sym.le": _entry(operator.le),
-    "sym.gt": _entry(operator.gt),
-    "sym.ge": _entry(operator.ge),
-    "sym.and": _entry(operator.and_),
-    "sym.or": _entry(operator.or_),
-    "sym.not": _entry(operator.not_),
-    "sym.max": _entry(max),
-    "sym.min": _entry(min),
-    # One result of several: what a graph does with the outputs of split, max.dim and the like.
-    "sym.getitem": _entry(operator.getitem),
+    "operator.getitem": ("§7", False, getitem),
+    **{name: _entry(name, function) for name, function in _ON_SIZES.items()},
 }
