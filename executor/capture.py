@@ -161,10 +161,10 @@ def _argument(node: torch.fx.Node, label: str, value: object) -> Argument:
 
 
 def _operation_name(target: str | Callable[..., Any]) -> str:
+    """As in the operation table: "aten.linear.default", "operator.mul" (on sizes), "torch.sym_max"."""
     if isinstance(target, str | torch._ops.OpOverload):
         return str(target)
-    module, name = getattr(target, "__module__", ""), getattr(target, "__name__", str(target))
-    return f"{module.lstrip('_')}.{name}"
+    return f"{target.__module__.lstrip('_')}.{target.__name__}"
 
 
 def _where(node: torch.fx.Node) -> str:
