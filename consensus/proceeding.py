@@ -22,7 +22,7 @@ from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.receipt import Receipt, open_receipt, receipt_id
-from ..evidence.roster import Roster, RosterRefusedError
+from ..evidence.roster import Roster, named_roster
 from ..evidence.tally import Matter, Tally, tally
 from .docket import Docket, Slot
 
@@ -122,7 +122,7 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     receipt = sieve.only(Slot.RECEIPT, partial(_open_receipt, filing=request, rosters=rosters))
     if receipt is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
-    roster = _named(rosters, receipt.document.roster)
+    roster = named_roster(rosters, receipt.document.roster)
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),
@@ -186,7 +186,7 @@ def _open_filing(envelope: Envelope, name: Digest) -> Signed[Filing]:
 def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster]) -> Signed[Receipt]:
     if receipt_id(envelope) != filing.receipt:
         raise MalformedError("it is not the receipt that the filing names")
-    return open_receipt(envelope, _named(rosters, envelope.parse(Receipt).roster))
+    return open_receipt(envelope, named_roster(rosters, envelope.parse(Receipt).roster))
 
 
 def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Case]:
@@ -200,12 +200,3 @@ def _of_case(signed: Signed[C], case: Digest) -> Signed[C]:
     if signed.document.case != case:
         raise MalformedError("it belongs to another case")
     return signed
-
-
-def _named(rosters: Sequence[Roster], name: Digest) -> Roster:
-    for roster in rosters:
-        if roster.roster_id == name:
-            return roster
-    raise RosterRefusedError(
-        "the receipt names a roster that is not at hand", advice="get that epoch from the roster's keeper"
-    )

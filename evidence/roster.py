@@ -7,10 +7,10 @@ threshold of the root keys of the epoch before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
@@ -19,7 +19,8 @@ from .encoding import MalformedError
 from .errors import ReperformError
 from .keyfile import KeyRing
 from .keys import Algorithm, PublicKey, SignatureRefusedError
-from .sealing import PUBLIC_KEY_BYTES
+from .sealing import check_sealing_key
+from .times import check_range
 
 MAX_NODES: Final = 1024
 
@@ -58,8 +59,7 @@ class Node:
             raise MalformedError(f"node {self.name[:40]!r} signs with something else than Ed25519")
         if self.post_quantum is not None and self.post_quantum.algorithm is not Algorithm.ML_DSA_44:
             raise MalformedError(f"node {self.name[:40]!r} has a second key that is not ML-DSA-44")
-        if len(self.sealing) != PUBLIC_KEY_BYTES:
-            raise MalformedError(f"node {self.name[:40]!r} has a sealing key of the wrong size")
+        check_sealing_key(self.sealing)
 
     @property
     def node_id(self) -> Digest:
@@ -105,7 +105,7 @@ class RootKeys:
     def from_json(cls, text: str) -> Self:
         """Read a root key file. Raises MalformedError."""
         try:
-            body = json.loads(text)
+            body = json.loads(text, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise MalformedError("root keys are a JSON object with `threshold` and `keys`") from error
         if not isinstance(body, dict) or body.keys() != {"threshold", "keys"}:
@@ -114,6 +114,12 @@ class RootKeys:
         if type(threshold) is not int or not isinstance(keys, list) or not all(type(k) is str for k in keys):
             raise MalformedError("`threshold` is a whole number and `keys` a list of texts")
         return cls(tuple(PublicKey.parse(key) for key in keys), threshold)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise MalformedError("root keys name the same thing twice")
+    return dict(pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,7 @@ class Roster:
             raise MalformedError("epoch 1 has no predecessor, every later epoch names one")
         if not 0 <= self.valid_from < self.valid_until:
             raise MalformedError("a roster must be valid for some time")
+        check_range(self.valid_until)
         self._check_members()
         panel = sum(organisation.role is OrganisationRole.REPLAYER for organisation in self.organisations)
         # More than half, so that two quorums that contradict each other share an organisation.
@@ -228,3 +235,14 @@ def open_rosters(envelopes: Sequence[Envelope], roots: RootKeys) -> tuple[Signed
             raise RosterRefusedError(f"epoch {opened.document.epoch} of the roster does not follow {before.epoch}")
         chain.append(opened)
     return tuple(chain)
+
+
+def named_roster(rosters: Iterable[Roster], name: Digest) -> Roster:
+    """The roster of this id, under which a document that names it is judged. Raises RosterRefusedError."""
+    for roster in rosters:
+        if roster.roster_id == name:
+            return roster
+    raise RosterRefusedError(
+        f"roster {name.short()}, which the receipt names, is not at hand",
+        advice="get that epoch from the roster's keeper",
+    )

@@ -21,7 +21,7 @@ from .errors import ReperformError
 from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
-from .roster import RootKeys, Roster, RosterRefusedError, open_rosters
+from .roster import RootKeys, Roster, named_roster, open_rosters
 from .tally import Matter, Tally, Verdict, tally
 from .values import Input, Output
 
@@ -70,7 +70,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     4. The model manifest is the one whose id the receipt names, of the same execution class.
     5. A docket of that roster opened the case, and it is about this receipt.
     6. The docket closed one list of ballots, and the pack holds exactly these, each signed by its panel node.
-    7. Every vote is signed by its panel node.
+    7. Every vote is signed by its panel node, and stands in the pack once.
     8. The votes, tallied, give a verdict.
     9. A quorum of the roster's organisations signed the statement of exactly this verdict.
     10. The same organisations signed the same verdict as a verification summary.
@@ -81,7 +81,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     with _step(2, "the rosters"):
         rosters = open_rosters(pack.rosters, roots)
     with _step(3, "the receipt"):
-        roster = _named_roster([signed.document for signed in rosters], pack.receipt.parse(Receipt).roster)
+        roster = named_roster((signed.document for signed in rosters), pack.receipt.parse(Receipt).roster)
         receipt = open_receipt(pack.receipt, roster)
         operator, _ = roster.member(receipt.document.executor)
     with _step(4, "the model manifest"):
@@ -95,6 +95,8 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         matter = Matter(roster, receipt, case, ballot_list.document)
         ballots = _check_ballots(pack, matter)
     with _step(7, "the votes"):
+        if len({envelope.payload for envelope in pack.votes}) != len(pack.votes):
+            raise MalformedError("the same vote stands in the pack twice")
         votes = [open_by_replayer(envelope, Vote, roster) for envelope in pack.votes]
     with _step(8, "the tally"):
         result = tally(matter, ballots, votes)
@@ -129,13 +131,6 @@ def _step(number: int, title: str) -> Iterator[None]:
         yield
     except ReperformError as error:
         raise VerificationError(number, title, error) from error
-
-
-def _named_roster(rosters: list[Roster], name: Digest) -> Roster:
-    for roster in rosters:
-        if roster.roster_id == name:
-            return roster
-    raise RosterRefusedError("the receipt names a roster that is not in the pack")
 
 
 def _check_manifest(manifest: Manifest, receipt: Receipt) -> None:

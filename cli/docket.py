@@ -1,0 +1,37 @@
+"""`reperform docket`: keep a docket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..consensus.folder import FolderDocket
+from ..consensus.keeper import Keeper, Patience
+from .rounds import Interval, keep_going
+from .trust import KeyFile, RootsFile, RosterFiles, read_keys, read_rosters
+
+app = typer.Typer(help="Keep a docket: open cases, close ballots.", no_args_is_help=True)
+
+DocketFolder = Annotated[Path, typer.Option("--docket", help="The docket's folder.", show_default=False)]
+
+
+@app.command("run")
+def run(
+    docket: DocketFolder,
+    key: KeyFile,
+    roster: RosterFiles,
+    roots: RootsFile,
+    step: Annotated[int, typer.Option(min=1, help="Seconds that each step of a case may take.")] = 24 * 3600,
+    interval: Interval = 0.2,
+) -> None:
+    """Keep a docket in a folder until stopped.
+
+    Example: reperform docket run --docket docket/ --key docket.key --roster roster.dsse --roots roots.json
+    """
+    rosters = [signed.document for signed in read_rosters(roster, roots)]
+    patience = Patience(*[step * 1000] * 5)
+    docket.mkdir(parents=True, exist_ok=True)
+    keeper = Keeper(FolderDocket(docket), read_keys(key), rosters, patience)
+    keep_going(keeper.step, interval)

@@ -1,0 +1,51 @@
+"""`reperform node`: run a replayer node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..consensus.folder import FolderDocket
+from ..evidence.encoding import MalformedError
+from .docket import DocketFolder
+from .rounds import Interval, keep_going, log
+from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
+
+app = typer.Typer(help="Run a replayer node.", no_args_is_help=True)
+
+
+@app.command("run")
+def run(
+    docket: DocketFolder,
+    key: KeyFile,
+    roster: RosterFiles,
+    roots: RootsFile,
+    model: Annotated[
+        list[Path], typer.Option("--model", help="This node's own copy of a pinned model; repeat.", show_default=False)
+    ],
+    state: Annotated[Path, typer.Option(help="A folder for this node's notebook.", show_default=False)],
+    interval: Interval = 0.2,
+) -> None:
+    """Replay, vote and sign until stopped. Killed and started again, it goes on where it was.
+
+    Example: reperform node run --docket docket/ --key audit.key --roster roster.dsse --roots roots.json
+    --model models/mortgage --state node-state/
+    """
+    # torch is imported when a node runs, not when somebody verifies.
+    from ..executor.selftest import selftest
+    from ..replayer.library import Library
+    from ..replayer.node import Node
+    from ..replayer.notebook import Notebook
+
+    rosters = [signed.document for signed in read_rosters(roster, roots)]
+    rosters[-1].check_time(now())
+    keys = read_keys(key)
+    if not model:
+        raise MalformedError("a node needs at least one model", advice="give --model")
+    selftest()
+    log.info("self-test passed")
+    library = Library(model)
+    node = Node(FolderDocket(docket), keys, rosters, Notebook(state), library.replay)
+    keep_going(node.step, interval)

@@ -1,0 +1,55 @@
+"""How commands speak: readable lines on a terminal, one JSON object with --json."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from ..evidence.values import DType, Input, Output, Record
+
+# Exit status; 1 is a negative verdict.
+BAD_INPUT: Final = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+
+# Everything meant for people who watch goes to stderr, so that stdout can be piped.
+progress = Console(stderr=True, highlight=False)
+
+
+def tell(as_json: bool, body: Mapping[str, Any], *lines: str) -> None:
+    """Print the result of a command."""
+    if as_json:
+        print(json.dumps(body))
+    else:
+        for line in lines:
+            print(line)
+
+
+def moment(milliseconds: int) -> str:
+    """A time as people read it."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def describe_output(output: Output) -> str:
+    """A model's answer on one line: the decision, and small float tensors with their exact bits."""
+    parts = [] if output.decision is None else [output.decision]
+    for tensor in output.tensors:
+        if tensor.dtype is DType.F32 and len(tensor.data) == 4:
+            (number,) = struct.unpack("<f", tensor.data)
+            parts.append(f"{tensor.name} {number:.9g} (bits {tensor.data[::-1].hex()})")
+        else:
+            parts.append(f"{tensor.name} {tensor.dtype}{list(tensor.shape)}")
+    return ", ".join(parts)
+
+
+def describe_input(value: Input) -> str:
+    """A committed input on one line."""
+    if isinstance(value, Record):
+        return ", ".join(f"{e.column} {'(missing)' if e.value is None else e.value}" for e in value.entries)
+    return value.text

@@ -1,0 +1,110 @@
+"""`reperform verify`: check an evidence pack offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..evidence.documents import from_bytes
+from ..evidence.files import read_file, write_file
+from ..evidence.pack import Pack
+from ..evidence.tally import Verdict
+from ..evidence.verify import Verified
+from ..evidence.verify import verify as verify_pack
+from .output import AsJson, describe_input, describe_output, moment, tell
+from .trust import RootsFile, read_roots
+
+VERDICTS = {
+    Verdict.UPHELD: "the pinned model, run again, gives exactly the output that the operator committed to",
+    Verdict.REFUTED: "the pinned model, run again, gives another output than the operator committed to",
+    Verdict.CONTESTED: "replayers contradict each other; at least one of them is wrong",
+    Verdict.INCONCLUSIVE: "no quorum of organisations reached a finding",
+    Verdict.UNANSWERED: "the operator did not produce the opening in time",
+}
+
+
+def verify(
+    pack: Annotated[Path, typer.Argument(help="The evidence pack.")],
+    roots: RootsFile,
+    export: Annotated[
+        Path | None, typer.Option(help="A folder for the attestation and SLSA summary as DSSE JSON.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify an evidence pack: offline, trusting nobody but the root keys.
+
+    Example: reperform verify demo/packs/upheld.pack --roots demo/roots.json
+
+    Exit status 0: verified, and the decision is UPHELD. 1: verified, with another verdict. 2: not verified.
+    """
+    data = read_file(pack)
+    verified = verify_pack(data, read_roots(roots))
+    if export is not None:
+        documents = from_bytes(Pack, data)
+        write_file(export / "attestation.dsse.json", documents.attestation.to_json().encode())
+        write_file(export / "summary.dsse.json", documents.summary.to_json().encode())
+    tell(as_json, report(verified), *account(verified))
+    raise typer.Exit(exit_status(verified.verdict))
+
+
+def exit_status(verdict: Verdict) -> int:
+    """0 for UPHELD, 1 for any other verdict."""
+    return 0 if verdict is Verdict.UPHELD else 1
+
+
+def report(verified: Verified) -> dict[str, Any]:
+    """What was proved, for machines."""
+    disclosed = verified.disclosed
+    return {
+        "verified": True,
+        "verdict": str(verified.verdict),
+        "decision": verified.receipt.decision.hex(),
+        "sequence": verified.receipt.sequence,
+        "receipt": str(verified.receipt_id),
+        "operator": verified.operator,
+        "model": str(verified.receipt.model),
+        "execution_class": str(verified.receipt.execution_class),
+        "case": str(verified.case_id),
+        "roster": {"id": str(verified.roster.roster_id), "epoch": verified.roster.epoch},
+        "findings": [
+            {
+                "organisation": line.organisation,
+                "node": line.node,
+                "finding": str(line.vote.finding),
+                "reason": None if line.vote.reason is None else str(line.vote.reason),
+            }
+            for line in verified.tally.lines
+        ],
+        "signed_by": list(verified.signed_by),
+        "claimed": None if disclosed is None or disclosed.output is None else describe_output(disclosed.output),
+        "answer": None if disclosed is None or disclosed.answer is None else describe_output(disclosed.answer),
+    }
+
+
+def account(verified: Verified) -> list[str]:
+    """What was proved, for people."""
+    receipt, case = verified.receipt, verified.case
+    lines = [
+        f"{verified.verdict}: {VERDICTS[verified.verdict]}",
+        f"  decision   {receipt.decision.hex()} of {moment(receipt.time)}",
+        f"  operator   {verified.operator}, number {receipt.sequence}",
+        f"  model      {verified.manifest.name} ({receipt.model.short()}, {receipt.execution_class})",
+        f"  case       {verified.case_id.short()}, a {case.filing.ground}, opened {moment(case.opened)}",
+    ]
+    for line in verified.tally.lines:
+        reason = "" if line.vote.reason is None else f" ({line.vote.reason})"
+        lines.append(f"  finding    {line.organisation}: {line.vote.finding}{reason}")
+    signed = ", ".join(verified.signed_by)
+    lines.append(f"  signed by  {signed} (quorum {verified.roster.quorum}, roster epoch {verified.roster.epoch})")
+    disclosed = verified.disclosed
+    if disclosed is not None:
+        if disclosed.input is not None:
+            lines.append(f"  input      {describe_input(disclosed.input)}")
+        if disclosed.output is not None:
+            lines.append(f"  claimed    {describe_output(disclosed.output)}")
+        if disclosed.answer is not None:
+            lines.append(f"  the model  {describe_output(disclosed.answer)}")
+    lines.append("  not shown  whether the model is fair, or the input true (docs/threat-model.md)")
+    return lines
