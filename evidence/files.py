@@ -20,6 +20,8 @@ def read_file(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise FileError(f"{path} does not exist", advice="check the name") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > limit:

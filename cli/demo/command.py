@@ -125,12 +125,13 @@ def _perform(stage: Stage, account: Account) -> None:
             by_ulp = Executor(claiming, keys, roster, journal, now).decide([inputs[tampered.shows_on]])[0]
             by_hand = Executor(editing, keys, roster, journal, now).decide([inputs[approved]])[0]
 
+    moved = f"{tampered.tensor} moved by one ulp ({tampered.before:.9g} to {tampered.after:.9g})"
     stories = {
         "upheld": (declined[0], "2. A declined applicant disputes. Three organisations run the decision again, blind."),
         "refuted-one-ulp": (
             by_ulp,
-            f"3. The bank answers another applicant with one weight of {tampered.tensor} moved by one ulp "
-            f"({tampered.before:.9g} to {tampered.after:.9g}); {tampered.changed} of {len(inputs):,} answers change by it.",
+            f"3. The bank answers another applicant with one weight of {moved}; "
+            f"{tampered.changed} of {len(inputs):,} answers change by it.",
         ),
         "refuted-edited": (by_hand, "   And it edits the answer of a third, from approve to decline."),
     }
