@@ -153,12 +153,10 @@ def _settle(name: str, x: Tensor, y: Tensor, inner: Tensor, outer: Tensor) -> tu
 def render(found: dict[str, tuple[str, str]]) -> str:
     """The text of reference/midpoints.py."""
     lines = [
-        '"""',
-        "The inputs, as hexadecimal bit patterns in increasing order, whose exact value lies within 2^-48",
-        "(relative) of a midpoint between two float32 values: first those that round toward zero, then",
-        "those that round away from it.",
+        '"""Inputs whose exact value lies within 2^-48 (relative) of a midpoint between two float32 values (§1).',
         "",
-        "Written by `python -m reperform.executor.arithmetic.exhaustive --write FUNCTION...`.",
+        "Each is a hexadecimal bit pattern, in increasing order: first those that round toward zero, then those that",
+        "round away from it. Written by `python -m reperform.executor.arithmetic.exhaustive --write FUNCTION...`.",
         '"""',
         "",
         "MIDPOINTS: dict[str, tuple[str, str]] = {",

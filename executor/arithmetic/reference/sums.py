@@ -53,7 +53,7 @@ def _flattened(x: Tensor, dim: int | Sequence[int] | None) -> Tensor:
     reduced = [d for d in _reduced(x, dim) if d < x.dim()]
     kept = [d for d in range(x.dim()) if d not in reduced]
     length = math.prod(x.shape[d] for d in reduced)
-    return x.permute(*kept, *reduced).reshape(*(x.shape[d] for d in kept), length)
+    return x.permute([*kept, *reduced]).reshape([*(x.shape[d] for d in kept), length])
 
 
 def _restore(result: Tensor, x: Tensor, dim: int | Sequence[int] | None, keepdim: bool) -> Tensor:

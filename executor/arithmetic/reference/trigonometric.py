@@ -20,7 +20,7 @@ _COS = tuple((-1) ** n / math.factorial(2 * n) for n in range(9))
 
 def sin64(x: Tensor) -> Tensor:
     """Sin x for float64 x of at most 24 bits, abs(x) ≤ 2^24."""
-    return _quadrant(x, 0)
+    return torch.where(x == 0, x, _quadrant(x, 0))
 
 
 def cos64(x: Tensor) -> Tensor:
