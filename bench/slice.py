@@ -1,0 +1,121 @@
+"""What evidence costs: receipts per second, overhead per decision, verification, and the arithmetic's price.
+
+    python bench/slice.py [--json]
+
+Everything is measured in one run on one machine; medians. Native torch and portable-1 take turns, so that a
+machine whose speed drifts does not favour one of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reperform.bench.machine import machine
+from reperform.evidence.documents import to_bytes
+from reperform.evidence.receipt import DecisionFile
+from reperform.evidence.verify import verify
+from reperform.evidence.values import Output, Record, Text
+from reperform.examples.mortgage.data import applications
+from reperform.examples.mortgage.train import record, train_and_pin
+from reperform.examples.sentence_encoder.pin import native, pin_encoder
+from reperform.executor.journal import Journal
+from reperform.executor.model import PinnedModel
+from reperform.executor.service import Executor
+from reperform.tests.world import BANK, START, World
+
+ROUNDS = 7
+
+
+def seconds(call: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The median time of a call, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def in_turn(a: Callable[[], object], b: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
+    """The median times of two calls that take turns."""
+    a(), b()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for call, kept in ((a, times[0]), (b, times[1])):
+            begun = time.perf_counter()
+            call()
+            kept.append(time.perf_counter() - begun)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def receipts(folder: Path) -> dict[str, float]:
+    """Mortgage decisions in one batch: with evidence, and the model alone."""
+    world = World(folder / "world")
+    train_and_pin(folder / "mortgage")
+    model = PinnedModel.load(folder / "mortgage")
+    inputs: list[Record] = [record(row) for row in applications()]
+    keys = world.rings[BANK]
+    with Journal(folder / "journal", keys.signing.public.key_id) as journal:
+        executor = Executor(model, keys, world.roster, journal, lambda: START)
+        with_evidence, alone = in_turn(lambda: executor.decide(inputs), lambda: model.run(inputs), 5)
+    overhead = (with_evidence - alone) / len(inputs)
+    return {
+        "receipts_per_second": len(inputs) / with_evidence,
+        "evidence_us_per_decision": overhead * 1e6,
+        "inference_us_per_decision": alone / len(inputs) * 1e6,
+        "evidence_share_of_inference": overhead * len(inputs) / alone,
+    }
+
+
+def verification(folder: Path) -> dict[str, float]:
+    """A finished case's pack, verified; and once in a fresh process's state, with no key checked before."""
+    world = World(folder / "case")
+    proceeding, filed, _ = world.run(world.decision(), world.nodes())
+    data = to_bytes(world.pack(proceeding, filed))
+    return {"verify_ms": seconds(lambda: verify(data, world.roots), 51) * 1e3, "pack_bytes": len(data)}
+
+
+def encoder(folder: Path) -> dict[str, float]:
+    """The sentence encoder's forward pass, portable-1 over native float32, tokenisation left out of both."""
+    pin_encoder(folder / "encoder")
+    model, module = PinnedModel.load(folder / "encoder"), native()
+    found: dict[str, float] = {}
+    for name, batch, tokens in (("encoder_ratio", 8, 128), ("encoder_small_ratio", 1, 16)):
+        ids = torch.randint(1000, 30000, (batch, tokens), generator=torch.Generator().manual_seed(0))
+        mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            portable, plain = in_turn(lambda i=ids, m=mask: model._program(i, m), lambda i=ids, m=mask: module(i, m))
+        found[name] = portable / plain
+        found[f"{name}_native_ms"] = plain * 1e3
+    evidence = seconds(lambda: model.run([Text("Income too low.")]))
+    found["encoder_one_text_ms"] = evidence * 1e3
+    return found
+
+
+def main() -> None:
+    """Run the bench."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        body: dict[str, Any] = {"machine": machine(), **receipts(folder), **verification(folder), **encoder(folder)}
+    if options.json:
+        print(json.dumps(body))
+        return
+    for key, value in body.items():
+        print(f"{key:32} {value:.4g}" if isinstance(value, float) else f"{key:32} {value}")
+
+
+if __name__ == "__main__":
+    main()
