@@ -16,6 +16,7 @@ from .dsse import Envelope, Signed, open_signed
 from .encoding import MalformedError
 from .manifest import ExecutionClass
 from .roster import OrganisationRole, Roster
+from .times import check_range
 
 NONCE_BYTES: Final = 32
 
@@ -97,8 +98,7 @@ class BallotList:
     def __post_init__(self) -> None:
         if list(self.ballots) != sorted(set(self.ballots)):
             raise MalformedError("a list of ballots names each once, sorted")
-        if self.closed < 0:
-            raise MalformedError("times are not negative")
+        check_range(self.closed)
 
     @property
     def list_id(self) -> Digest:

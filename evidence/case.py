@@ -18,7 +18,8 @@ from .dsse import Envelope, Signed, open_signed
 from .encoding import MalformedError
 from .keys import Algorithm, PublicKey, SignatureRefusedError
 from .roster import OrganisationRole, Roster, RosterRefusedError
-from .sealing import PUBLIC_KEY_BYTES
+from .sealing import check_sealing_key
+from .times import check_range
 
 CHALLENGE_BYTES: Final = 32
 
@@ -42,8 +43,10 @@ class Filing:
     panel_key: Digest
 
     def __post_init__(self) -> None:
-        if self.signing.algorithm is not Algorithm.ED25519 or len(self.sealing) != PUBLIC_KEY_BYTES:
-            raise MalformedError("a filer signs with Ed25519 and receives with X25519")
+        if self.signing.algorithm is not Algorithm.ED25519:
+            raise MalformedError("a filer signs with Ed25519")
+        # Who finds a MISMATCH seals its own answer to this key; with a bad one it could not vote.
+        check_sealing_key(self.sealing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Deadlines:
         steps = (0, self.openings, self.ballots, self.release, self.votes, self.attestation)
         if any(later <= earlier for earlier, later in pairwise(steps)):
             raise MalformedError("deadlines must follow one another")
+        check_range(self.attestation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, ClassVar, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Final, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .digest import Digest
 from .encoding import MalformedError, Value, decode, encode
@@ -62,6 +62,7 @@ def _write(value: Any) -> Value:
 
 
 Reader = Callable[[Value, str], Any]
+_SHOWN: Final = 4  # unknown fields in one error
 
 
 @cache
@@ -118,14 +119,23 @@ def _union(members: tuple[Any, ...]) -> Reader:
         if isinstance(value, dict) and kinds:
             kind = value.get("kind")
             if not isinstance(kind, str) or kind not in kinds:
-                raise MalformedError(f"{path} is of kind {kind!r:.40}, expected {' or '.join(kinds)}")
+                raise MalformedError(f"{path} is of kind {_shown(kind)}, expected {' or '.join(kinds)}")
             return kinds[kind](value, path)
         for member in plain:
-            if type(value) is (bytes if member is Digest else member):
+            if type(value) is _carrier(member):
                 return _reader(member)(value, path)
         raise MalformedError(f"{path} is {_describe(value)}, which it cannot be")
 
     return read
+
+
+def _carrier(hint: Any) -> Any:
+    """The type of the encoded value that a member of a union is read from."""
+    if hint is Digest:
+        return bytes
+    if get_origin(hint) is tuple:
+        return list
+    return str if isinstance(hint, type) and issubclass(hint, StrEnum) else hint
 
 
 def _document(cls: Any) -> Reader:
@@ -136,10 +146,11 @@ def _document(cls: Any) -> Reader:
     def read(value: Value, path: str) -> Any:
         body = _exact(dict, value, path)
         if body.get("kind") != cls.KIND:
-            raise MalformedError(f"{path} is of kind {body.get('kind')!r:.40}, expected {cls.KIND}")
+            raise MalformedError(f"{path} is of kind {_shown(body.get('kind'))}, expected {cls.KIND}")
         if body.keys() != expected:
             missing, unknown = sorted(expected - body.keys()), sorted(body.keys() - expected)
-            raise MalformedError(f"{path} lacks {missing} and has unknown {[u[:40] for u in unknown]}")
+            more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+            raise MalformedError(f"{path} lacks {missing} and has unknown {[u[:40] for u in unknown[:_SHOWN]]}{more}")
         values = {name: reader(body[name], f"{path}.{name}") for name, reader in readers.items()}
         return _at(path, lambda: cls(**values))
 
@@ -158,6 +169,10 @@ def _name(hint: Any) -> str:
     if hasattr(hint, "KIND"):
         return str(hint.KIND).partition("/")[0]
     return getattr(hint, "__name__", "document")
+
+
+def _shown(kind: Value) -> str:
+    return repr(kind[:40]) if isinstance(kind, str) else _describe(kind)
 
 
 def _describe(value: Value) -> str:

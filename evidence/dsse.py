@@ -73,6 +73,9 @@ class Envelope:
     @classmethod
     def join(cls, envelopes: Iterable[Envelope]) -> Self:
         """The signatures that several envelopes carry over the same bytes, in one. Raises MalformedError."""
+        envelopes = tuple(envelopes)
+        if not envelopes:
+            raise MalformedError("there is no envelope to join")
         first, *rest = envelopes
         if any((e.payload_type, e.payload) != (first.payload_type, first.payload) for e in rest):
             raise MalformedError("envelopes over different bytes cannot be joined")
@@ -101,9 +104,7 @@ class Envelope:
 
     def to_json(self) -> str:
         """The envelope as other DSSE tools read it."""
-        signatures = [
-            {"keyid": str(s.key_id), "sig": base64.b64encode(s.value).decode()} for s in self.signatures
-        ]
+        signatures = [{"keyid": str(s.key_id), "sig": base64.b64encode(s.value).decode()} for s in self.signatures]
         payload = base64.b64encode(self.payload).decode()
         return json.dumps({"payloadType": self.payload_type, "payload": payload, "signatures": signatures})
 

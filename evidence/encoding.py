@@ -22,6 +22,9 @@ Value = None | bool | int | str | bytes | list["Value"] | dict[str, "Value"]
 MAX_BYTES: Final = 64 * 1024 * 1024
 # Documents nest five deep; the rest is room for committed records. Keeps recursion bounded.
 MAX_DEPTH: Final = 16
+# A byte of msgpack can become an empty list of 56 bytes, and five bytes can claim a list of 2**32 items. A
+# roster of 1,024 nodes has about 30,000 values.
+MAX_VALUES: Final = 2**18
 
 
 class MalformedError(ReperformError):
@@ -31,8 +34,10 @@ class MalformedError(ReperformError):
 def encode(value: Value) -> bytes:
     """The canonical bytes of `value`. Raises MalformedError for anything outside the profile."""
     try:
-        data = msgpack.packb(_ordered(value, MAX_DEPTH), use_bin_type=True, strict_types=True)
-    except (UnicodeEncodeError, OverflowError, ValueError) as error:
+        data = msgpack.packb(_ordered(value, MAX_DEPTH, _Count()), use_bin_type=True, strict_types=True)
+    except UnicodeEncodeError as error:
+        raise MalformedError("cannot be encoded: a text has half of a surrogate pair, which is no character") from error
+    except (OverflowError, ValueError) as error:
         raise MalformedError(f"cannot be encoded: {error}") from error
     if len(data) > MAX_BYTES:
         raise MalformedError(f"document of {len(data)} bytes; the limit is {MAX_BYTES}")
@@ -43,10 +48,21 @@ def decode(data: bytes) -> Value:
     """The value whose canonical bytes are exactly `data`. Raises MalformedError otherwise."""
     if len(data) > MAX_BYTES:
         raise MalformedError(f"document of {len(data)} bytes; the limit is {MAX_BYTES}")
+    count, longest = _Count(), min(len(data), MAX_VALUES)
     try:
-        value: Value = msgpack.unpackb(data, raw=False, strict_map_key=True, object_pairs_hook=_unique)
+        value: Value = msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_array_len=longest,  # msgpack makes room for the claimed length before it reads an item
+            max_map_len=longest,
+            list_hook=count.listed,
+            object_pairs_hook=count.unique,
+        )
     except MalformedError:
         raise
+    except UnicodeDecodeError as error:  # its own message shows the byte, which may be part of an opening
+        raise MalformedError("not msgpack: a text is not UTF-8") from error
     # msgpack raises subclasses of ValueError for truncation, trailing bytes, bad UTF-8, bad keys and
     # nesting beyond its own stack; TypeError for an unhashable key.
     except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
@@ -56,14 +72,30 @@ def decode(data: bytes) -> Value:
     return value
 
 
-def _unique(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise MalformedError("a map has the same key twice")
-    return result
+class _Count:
+    """How many values stand in lists and maps so far."""
+
+    def __init__(self) -> None:
+        self._values = 0
+
+    def add(self, values: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise MalformedError(f"more than {MAX_VALUES} values in one document")
+
+    def listed(self, items: list[Value]) -> list[Value]:
+        self.add(len(items))
+        return items
+
+    def unique(self, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+        self.add(2 * len(pairs))
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise MalformedError("a map has the same key twice")
+        return result
 
 
-def _ordered(value: Value, depth: int) -> Value:
+def _ordered(value: Value, depth: int, count: _Count) -> Value:
     if depth < 0:
         raise MalformedError(f"nested deeper than {MAX_DEPTH}")
     # Exact types: a subclass (an enum, numpy's float) would lose its meaning on the way.
@@ -73,11 +105,13 @@ def _ordered(value: Value, depth: int) -> Value:
         case bool() | int() | str() | bytes() if type(value) in (bool, int, str, bytes):
             return value
         case list():
-            return [_ordered(item, depth - 1) for item in value]
+            count.add(len(value))
+            return [_ordered(item, depth - 1, count) for item in value]
         case dict():
+            count.add(2 * len(value))
             if not all(type(key) is str for key in value):
                 raise MalformedError("a map has a key that is not text")
             ordered = sorted(value.items(), key=lambda item: item[0].encode())
-            return {key: _ordered(item, depth - 1) for key, item in ordered}
+            return {key: _ordered(item, depth - 1, count) for key, item in ordered}
     allowed = "nil, booleans, integers, text, bytes, lists and maps"
     raise MalformedError(f"{type(value).__name__} is outside the profile, which has {allowed}")

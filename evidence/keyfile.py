@@ -28,6 +28,7 @@ from .keys import Algorithm, SigningKey
 from .sealing import SealingKey
 
 MAX_BYTES: Final = 64 * 1024
+MAX_PASSWORD_BYTES: Final = 1023  # OpenSSL's limit
 _BLOCK: Final = re.compile(rb"-----BEGIN (ENCRYPTED )?PRIVATE KEY-----\n.*?-----END \1?PRIVATE KEY-----\n", re.DOTALL)
 
 
@@ -56,6 +57,8 @@ class KeyRing:
 
     def write(self, path: Path, password: bytes | None = None) -> None:
         """Write a new file that only its owner can read. Never overwrites. Raises KeyFileError."""
+        if password is not None and not 1 <= len(password) <= MAX_PASSWORD_BYTES:
+            raise KeyFileError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes")
         encryption = NoEncryption() if password is None else BestAvailableEncryption(password)
         private = [key.private for key in self.signers] + [self.sealing.private]
         blocks = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in private]
@@ -65,10 +68,14 @@ class KeyRing:
             raise KeyFileError(f"{path} exists", advice="keys are never overwritten; choose another name") from error
         except OSError as error:
             raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(b"".join(blocks))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(b"".join(blocks))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            path.unlink(missing_ok=True)  # half a key file would be in the way of the next try
+            raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
 
     @classmethod
     def read(cls, path: Path, password: bytes | None = None) -> Self:

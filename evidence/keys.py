@@ -48,7 +48,7 @@ class PublicKey:
         if len(self.value) != _PUBLIC_BYTES[self.algorithm]:
             expected = _PUBLIC_BYTES[self.algorithm]
             raise MalformedError(f"an {self.algorithm} public key of {len(self.value)} bytes, expected {expected}")
-        if self.algorithm is Algorithm.ED25519:
+        if self.algorithm == Algorithm.ED25519:  # not `is`: an equal text must not skip the check
             check_prime_order(self.value)
 
     @property

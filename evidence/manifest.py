@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
 from .encoding import MalformedError
 from .values import DType, parse_canonical
+
+# A name that means the same in every file system, and never a path, a device or an option.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 class ExecutionClass(StrEnum):
@@ -136,7 +140,7 @@ class Manifest:
         tensors, files = [t.name for t in self.tensors], [f.name for f in self.files]
         if tensors != sorted(set(tensors)) or files != sorted(set(files)):
             raise MalformedError("a manifest lists each tensor and file once, sorted by name")
-        if any(not name or name in (".", "..") or "/" in name or "\\" in name for name in files):
+        if not all(_PLAIN_NAME.fullmatch(name) for name in files):
             raise MalformedError("a manifest's file names are plain names without a path")
         if isinstance(self.input, TextInput) and self.input.tokenizer not in files:
             raise MalformedError("the tokenizer is not among the manifest's files")

@@ -17,6 +17,7 @@ from .dsse import Envelope, Signed, open_signed
 from .encoding import MalformedError
 from .manifest import ExecutionClass
 from .roster import OrganisationRole, Roster, RosterRefusedError
+from .times import check_range
 from .values import Input, Output
 
 DECISION_ID_BYTES: Final = 16
@@ -80,8 +81,9 @@ class Abandonment:
 def _check_numbers(decision: bytes, sequence: int, time: int) -> None:
     if len(decision) != DECISION_ID_BYTES:
         raise MalformedError(f"a decision id of {len(decision)} bytes, expected {DECISION_ID_BYTES}")
-    if sequence < 0 or time < 0:
-        raise MalformedError("sequence numbers and times are not negative")
+    if sequence < 0:
+        raise MalformedError("sequence numbers are not negative")
+    check_range(time)
 
 
 def receipt_id(envelope: Envelope) -> Digest:

@@ -2,6 +2,9 @@
 
 `info` binds a sealed message to its place: the purpose, the case (or decision), and the recipient. A message
 cut out of one case does not open in another.
+
+A message is padded before it is sealed: ciphertexts stand in evidence packs, and from the length of a
+replayer's answer anyone could read whether it says "approved" or "declined".
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from .errors import ReperformError
 
 SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 PUBLIC_KEY_BYTES: Final = 32
+BLOCK_BYTES: Final = 512  # lengths show no more than a number of blocks
+_PROBE: Final = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 class SealBrokenError(ReperformError):
@@ -53,20 +58,35 @@ class SealingKey:
     def open(self, sealed: bytes, *, purpose: Purpose, context: bytes) -> bytes:
         """The message. Raises SealBrokenError."""
         try:
-            return SUITE.decrypt(sealed, self.private, info=_info(purpose, context, self.public))
+            padded = SUITE.decrypt(sealed, self.private, info=_info(purpose, context, self.public))
         except (InvalidTag, ValueError) as error:
             raise SealBrokenError(f"a sealed {purpose} does not open with this key in this place") from error
+        message = padded.rstrip(b"\x00")[:-1]
+        if _pad(message) != padded:
+            raise SealBrokenError(f"a sealed {purpose} is not padded as it must be")
+        return message
 
 
 def seal(message: bytes, recipient: bytes, *, purpose: Purpose, context: bytes) -> bytes:
     """Seal `message` to the X25519 public key `recipient` (32 bytes)."""
-    if len(recipient) != PUBLIC_KEY_BYTES:
-        raise MalformedError(f"a sealing key of {len(recipient)} bytes, expected {PUBLIC_KEY_BYTES}")
+    check_sealing_key(recipient)
+    public = X25519PublicKey.from_public_bytes(recipient)
+    return SUITE.encrypt(_pad(message), public, info=_info(purpose, context, recipient))
+
+
+def check_sealing_key(public: bytes) -> None:
+    """Raise MalformedError unless messages can be sealed to this X25519 public key."""
+    if len(public) != PUBLIC_KEY_BYTES:
+        raise MalformedError(f"a sealing key of {len(public)} bytes, expected {PUBLIC_KEY_BYTES}")
     try:
-        public = X25519PublicKey.from_public_bytes(recipient)
-        return SUITE.encrypt(message, public, info=_info(purpose, context, recipient))
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError as error:  # a low-order key: the shared secret would be zero (RFC 9180 §7.1.4)
         raise MalformedError("a sealing key that nothing can be sealed to") from error
+
+
+def _pad(message: bytes) -> bytes:
+    """Fill up to whole blocks: one bit, then zeros (ISO/IEC 9797-1, padding method 2)."""
+    return message + b"\x80" + bytes(-(len(message) + 1) % BLOCK_BYTES)
 
 
 def _info(purpose: Purpose, context: bytes, recipient: bytes) -> bytes:

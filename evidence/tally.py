@@ -2,7 +2,8 @@
 
 1. A vote counts only if it names this very case and opens its node's ballot, and if its node cast one ballot
    and one vote. What does not count is set aside with its reason.
-2. Votes support each other if finding, answer and trace are equal. Support is counted in organisations.
+2. Votes support each other if finding, answer and trace are equal. Support is counted in organisations; one
+   whose own nodes contradict each other supports nothing.
 3. A MISMATCH is never outvoted: beside a MATCH, or beside a MISMATCH with another answer, the case is CONTESTED.
 4. UPHELD and REFUTED need the quorum's number of organisations behind one and the same answer and trace.
 5. Anything else is INCONCLUSIVE, or, where the operator owed an opening and a quorum never got it, UNANSWERED.
@@ -10,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ from .ballot import Ballot, BallotList, Finding, Reason, Vote, ballot_commitment
 from .case import Case, Ground, case_id
 from .digest import Digest
 from .dsse import Signed
+from .manifest import ExecutionClass
 from .receipt import Receipt, receipt_id
 from .roster import Organisation, OrganisationRole, Roster
 
@@ -61,9 +63,12 @@ class Matter:
 
     def is_subject_of(self, vote: Vote) -> bool:
         """Whether the vote is about this matter and no other."""
+        return _named(vote) == self.names()
+
+    def names(self) -> tuple[Digest | int | ExecutionClass, ...]:
+        """What a vote must name, in the order of its fields. Takes digests of whole documents: ask once."""
         receipt = self.receipt.document
-        named = (vote.case, vote.receipt, vote.roster, vote.epoch, vote.model, vote.execution_class, vote.ballots)
-        return named == (
+        return (
             self.case_id,
             receipt_id(self.receipt.envelope),
             self.roster.roster_id,
@@ -102,7 +107,8 @@ class Tally:
 
 def tally(matter: Matter, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> Tally:
     """Judge a case. Ballots and votes must have had their signatures verified; nothing else is assumed."""
-    listed = [signed for signed in ballots if ballot_id(signed.envelope) in matter.ballots.ballots]
+    names, on_list = matter.names(), frozenset(matter.ballots.ballots)
+    listed = [signed for signed in ballots if ballot_id(signed.envelope) in on_list]
     ballots_of = _by_node(listed)
     votes_of = _by_node(votes)
     lines = []
@@ -111,11 +117,15 @@ def tally(matter: Matter, ballots: Sequence[Signed[Ballot]], votes: Sequence[Sig
         for payload in sorted(distinct):
             organisation, node = matter.roster.member(node_id)
             vote = distinct[payload].document
-            why = _set_aside(matter, organisation, vote, ballots_of.get(node_id, []), len(distinct))
+            why = _set_aside(names, organisation, vote, ballots_of.get(node_id, []), len(distinct))
             lines.append(Line(organisation.name, node.name, vote, why))
     counted = [line for line in lines if line.set_aside is None]
     verdict, answer, trace = _verdict(counted, matter.roster.quorum, matter.case.document.filing.ground)
     return Tally(verdict, answer, trace, tuple(lines))
+
+
+def _named(vote: Vote) -> tuple[object, ...]:
+    return (vote.case, vote.receipt, vote.roster, vote.epoch, vote.model, vote.execution_class, vote.ballots)
 
 
 def _by_node(documents: Iterable[Signed[Ballot]] | Iterable[Signed[Vote]]) -> Mapping[Digest, list[Signed]]:  # type: ignore[type-arg]
@@ -126,15 +136,15 @@ def _by_node(documents: Iterable[Signed[Ballot]] | Iterable[Signed[Vote]]) -> Ma
 
 
 def _set_aside(
-    matter: Matter, organisation: Organisation, vote: Vote, ballots: Sequence[Signed[Ballot]], votes: int
+    names: tuple[object, ...], organisation: Organisation, vote: Vote, ballots: Sequence[Signed[Ballot]], votes: int
 ) -> SetAside | None:
     if organisation.role is not OrganisationRole.REPLAYER:
         return SetAside.NOT_ON_PANEL
-    if not matter.is_subject_of(vote):
+    if _named(vote) != names:
         return SetAside.ANOTHER_MATTER
     if votes > 1:
         return SetAside.TWO_VOTES
-    commitments = {signed.document.commitment for signed in ballots if signed.document.case == matter.case_id}
+    commitments = {signed.document.commitment for signed in ballots if signed.document.case == vote.case}
     if not commitments:
         return SetAside.NO_BALLOT
     if len(commitments) > 1:
@@ -164,4 +174,6 @@ def _support(counted: Sequence[Line], finding: Finding) -> Mapping[tuple[Digest 
     for line in counted:
         if line.vote.finding is finding:
             groups[line.vote.result.answer, line.vote.result.trace].add(line.organisation)
-    return groups
+    supporters = Counter(name for organisations in groups.values() for name in organisations)
+    # A group that loses its last supporter stays: its MISMATCH was found, and is not outvoted.
+    return {key: {name for name in names if supporters[name] == 1} for key, names in groups.items()}

@@ -19,12 +19,15 @@ _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 def parse_decimal(text: str) -> float:
-    """The binary64 number nearest to a decimal text. Raises MalformedError if it is none, or not finite."""
+    """The binary64 number nearest to a decimal text. Raises MalformedError if it is none, or not finite.
+
+    The error does not show the text, which may be part of an opening.
+    """
     if not _DECIMAL.fullmatch(text):
-        raise MalformedError(f"{text[:40]!r} is not a decimal number")
+        raise MalformedError("a text is not a decimal number")
     number = float(text)
     if math.isinf(number):
-        raise MalformedError(f"{text[:40]!r} is too large for a 64-bit number")
+        raise MalformedError("a number is too large for 64 bits")
     return number
 
 
@@ -32,7 +35,7 @@ def parse_canonical(text: str) -> float:
     """A binary64 number in its shortest decimal text, which is how documents carry real numbers."""
     number = parse_decimal(text)
     if repr(number) != text:
-        raise MalformedError(f"{text[:40]!r} is not the shortest text of its number, {number!r}")
+        raise MalformedError("a number is not written in its shortest decimal text")
     return number
 
 
@@ -73,6 +76,8 @@ class Text:
 
 Input = Record | Text
 
+MAX_RANK: Final = 64  # torch's own limit; keeps the product of the sizes a small number
+
 
 class DType(StrEnum):
     """Element types of tensors, with safetensors' names."""
@@ -102,6 +107,8 @@ class Tensor:
     data: bytes
 
     def __post_init__(self) -> None:
+        if len(self.shape) > MAX_RANK:
+            raise MalformedError(f"tensor {self.name[:40]!r} has {len(self.shape)} dimensions; the limit is {MAX_RANK}")
         if any(size < 0 for size in self.shape):
             raise MalformedError(f"tensor {self.name[:40]!r} has a negative size")
         if len(self.data) != math.prod(self.shape) * self.dtype.size:
