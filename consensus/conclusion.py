@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..evidence.attestation import PAYLOAD_TYPE, check_quorum, statement, summary
-from ..evidence.ballot import ballot_id
+from ..evidence.ballot import Finding, Vote, ballot_id
 from ..evidence.digest import Digest
-from ..evidence.dsse import Envelope, Signature
+from ..evidence.dsse import Envelope, Signature, Signed
 from ..evidence.errors import ReperformError
-from ..evidence.keys import PublicKey, SignatureRefusedError
+from ..evidence.keys import SignatureRefusedError
 from ..evidence.manifest import Manifest
 from ..evidence.pack import Disclosure, Pack
 from ..evidence.roster import Roster
-from ..evidence.tally import Tally
+from ..evidence.tally import Tally, Verdict, tally
 from .proceeding import Proceeding
 
 
@@ -32,46 +33,77 @@ class Conclusion:
 
 
 def conclude(proceeding: Proceeding) -> Conclusion:
-    """Join the panel's signatures over the verdict of the votes so far. Raises NoQuorumError.
+    """Join the panel's signatures over the verdict of the votes. Raises NoQuorumError.
 
-    Only keys that signed both statements stand under either: a node may have posted one and not yet the other.
+    A vote that came after the panel had signed takes nothing from what it signed: otherwise one member could
+    hold back its vote and undo any verdict.
     """
-    matter, result = proceeding.matter(), proceeding.tally()
+    if proceeding.case is None or proceeding.ballot_list is None:
+        raise NoQuorumError("the ballots of this case are not closed")
+    result = proceeding.tally()
+    try:
+        return _signed(proceeding, result)
+    except NoQuorumError:
+        for earlier in _settled(proceeding):
+            try:
+                return _signed(proceeding, earlier)
+            except NoQuorumError:
+                continue
+        raise
+
+
+def _settled(proceeding: Proceeding) -> Iterator[Tally]:
+    """The verdicts that a quorum of votes gave at some time, whatever else was said later."""
+    groups: dict[tuple[Finding, Digest | None, Digest | None], list[Signed[Vote]]] = defaultdict(list)
+    for signed in proceeding.votes:
+        vote = signed.document
+        groups[vote.finding, vote.result.answer, vote.result.trace].append(signed)
+    for votes in groups.values():
+        result = tally(proceeding.matter(), proceeding.ballots, votes)
+        if result.verdict in (Verdict.UPHELD, Verdict.REFUTED):
+            yield result
+
+
+def _signed(proceeding: Proceeding, result: Tally) -> Conclusion:
+    """The signatures of those who signed both statements, with all their keys; others may have begun to."""
+    roster, matter = proceeding.roster, proceeding.matter()
     expected = statement(matter, result), summary(matter, result)
-    attestations = _signed(proceeding.attestations, expected[0], matter.roster)
-    summaries = _signed(proceeding.summaries, expected[1], matter.roster)
-    both = attestations.keys() & summaries.keys()
+    attestations = _signatures(proceeding.attestations, expected[0], roster)
+    summaries = _signatures(proceeding.summaries, expected[1], roster)
+    signed = attestations.keys() & summaries.keys()
+    complete = [keys for node in roster.panel() if (keys := {k.key_id for k in roster.keys_of(node)}) <= signed]
+    signers = sorted(key for keys in complete for key in keys)
     return Conclusion(
         result,
-        _joined(expected[0], [attestations[key] for key in both], matter.roster),
-        _joined(expected[1], [summaries[key] for key in both], matter.roster),
+        _joined(expected[0], [attestations[key] for key in signers], roster),
+        _joined(expected[1], [summaries[key] for key in signers], roster),
     )
 
 
-def _signed(envelopes: Sequence[Envelope], payload: bytes, roster: Roster) -> dict[Digest, Signature]:
-    """The panel's good signatures over exactly this statement."""
+def _signatures(posted: Sequence[Envelope], payload: bytes, roster: Roster) -> dict[Digest, Signature]:
+    """The panel's good signatures over exactly this statement, by key."""
     panel = {key.key_id: key for node in roster.panel() for key in roster.keys_of(node)}
-    good = [e for e in envelopes if (e.payload_type, e.payload) == (PAYLOAD_TYPE, payload) and _valid(e, panel)]
-    return {signature.key_id: signature for envelope in good for signature in envelope.signatures}
+    found: dict[Digest, Signature] = {}
+    for envelope in posted:
+        if (envelope.payload_type, envelope.payload) != (PAYLOAD_TYPE, payload):
+            continue
+        try:
+            envelope.check(panel)
+        except SignatureRefusedError:
+            continue  # somebody posted it; it takes nothing from those who signed properly
+        found |= {signature.key_id: signature for signature in envelope.signatures}
+    return found
 
 
 def _joined(payload: bytes, signatures: Sequence[Signature], roster: Roster) -> Envelope:
     if not signatures:
         raise NoQuorumError("no panel member has signed the verdict of the votes at hand")
-    joined = Envelope(PAYLOAD_TYPE, payload, tuple(sorted(signatures, key=lambda s: s.key_id)))
+    joined = Envelope(PAYLOAD_TYPE, payload, tuple(signatures))
     try:
         check_quorum(joined, payload, roster)
     except SignatureRefusedError as error:
         raise NoQuorumError(error.cause, advice="wait for more members of the panel") from error
     return joined
-
-
-def _valid(envelope: Envelope, panel: dict[Digest, PublicKey]) -> bool:
-    try:
-        envelope.check(panel)
-    except SignatureRefusedError:
-        return False  # somebody posted it; it takes nothing from those who signed properly
-    return True
 
 
 def pack(

@@ -66,9 +66,9 @@ class Filer:
 
     def step(self, proceeding: Proceeding) -> None:
         """Hand the openings to the panel of an opened case; release the key to a closed list of ballots."""
-        if proceeding.case is not None and proceeding.openings is None:
+        if proceeding.case is not None and Slot.OPENINGS not in proceeding.taken:
             self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
-        if proceeding.ballot_list is not None and proceeding.release is None:
+        if proceeding.ballot_list is not None and Slot.RELEASE not in proceeding.taken:
             self._post(proceeding, Slot.RELEASE, self._release(proceeding))
 
     def answer(self, proceeding: Proceeding) -> bytes | None:

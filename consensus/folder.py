@@ -9,6 +9,8 @@ under the name of its content, so that nobody can take another's place or replac
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,7 @@ from typing import Final
 from ..evidence.digest import Digest
 from ..evidence.documents import from_bytes, to_bytes
 from ..evidence.dsse import Envelope
-from ..evidence.encoding import MalformedError
+from ..evidence.encoding import MAX_BYTES, MalformedError
 from ..evidence.files import write_atomically
 from .docket import DocketError, Slot
 
@@ -33,11 +35,16 @@ class FolderDocket:
 
     def filings(self) -> Iterator[Digest]:
         """The ids of everything that was filed, sorted."""
-        if not self.folder.is_dir():
-            raise DocketError(f"there is no docket at {self.folder}", advice="create the folder, or name the right one")
-        for entry in sorted(self.folder.iterdir()):
+        try:
+            names = sorted(entry.name for entry in self.folder.iterdir())
+        except OSError as error:
+            raise DocketError(
+                f"there is no docket at {self.folder}: {error.strerror}",
+                advice="create the folder, or name the right one",
+            ) from error
+        for name in names:
             try:
-                yield Digest.from_hex(entry.name)
+                yield Digest.from_hex(name)
             except MalformedError:
                 continue  # not a filing: what else people keep in the folder is no business of ours
 
@@ -48,7 +55,7 @@ class FolderDocket:
         try:
             place.mkdir(parents=True, exist_ok=True)
             path = place / (hashlib.sha256(data).hexdigest() + SUFFIX)
-            if not path.exists():
+            if _content(path) != data:  # under the name of a document stands that document and nothing else
                 write_atomically(path, data)
         except OSError as error:
             raise DocketError(f"the docket at {self.folder} cannot take a {slot}: {error.strerror}") from error
@@ -60,13 +67,28 @@ class FolderDocket:
             paths = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
             if len(paths) > MAX_DOCUMENTS:
                 raise DocketError(f"{len(paths)} documents in one slot; the limit is {MAX_DOCUMENTS}")
-            return tuple(envelope for path in paths if (envelope := _envelope(path.read_bytes())) is not None)
+            return tuple(envelope for path in paths if (envelope := _envelope(path)) is not None)
         except OSError as error:
             raise DocketError(f"the docket at {self.folder} cannot be read: {error.strerror}") from error
 
 
-def _envelope(data: bytes) -> Envelope | None:
+def _envelope(path: Path) -> Envelope | None:
+    """The envelope in a file. Anybody can put junk into a shared folder; it must not stop the others."""
+    data = _content(path)
     try:
-        return from_bytes(Envelope, data)
+        return None if data is None else from_bytes(Envelope, data)
     except MalformedError:
-        return None  # anybody can put junk into a shared folder; it must not stop the others
+        return None
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a plain file; None for what is absent, closed to us, or something else than a plain file."""
+    try:
+        # A link could lead out of the docket, and a pipe would never end.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, PermissionError):
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(MAX_BYTES + 1)

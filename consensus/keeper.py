@@ -44,8 +44,9 @@ class Keeper:
         self._keys = keys
         self._rosters = rosters
         self._patience = patience
+        self._id = keys.signing.public.key_id
         # Fails at the start, not at the first filing, if this key may not keep a docket.
-        rosters[-1].member_as(keys.signing.public.key_id, OrganisationRole.DOCKET)
+        rosters[-1].member_as(self._id, OrganisationRole.DOCKET)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round over all filings. Returns what could not be taken up, and why."""
@@ -58,20 +59,31 @@ class Keeper:
         return tuple(refused)
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
+        # What this key signed under another roster would count for nothing, and be signed again at every step.
+        proceeding.roster.member_as(self._id, OrganisationRole.DOCKET)
         match phase(proceeding, now):
-            case Phase.FILED:
+            case Phase.FILED if Slot.CASE not in proceeding.taken:
                 self._post(proceeding, Slot.CASE, self._case(proceeding, now))
-            case Phase.COMMITTING if _complete(proceeding) or now > _ballot_deadline(proceeding):
+            case Phase.COMMITTING if self._may_close(proceeding, now):
                 ballots = tuple(sorted(ballot_id(signed.envelope) for signed in proceeding.ballots))
                 self._post(proceeding, Slot.BALLOT_LIST, BallotList(proceeding.case_id, ballots, now))
             case _:
                 pass  # it is others' turn
 
+    def _may_close(self, proceeding: Proceeding, now: int) -> bool:
+        """Whether this docket opened the case, has not closed it, and need not wait for more ballots."""
+        case = proceeding.case
+        if case is None or case.document.docket != self._id or Slot.BALLOT_LIST in proceeding.taken:
+            return False
+        if now < case.document.opened:
+            return False  # a clock that was set back; such a list would be refused
+        return _complete(proceeding) or now > case.document.deadlines.ballots
+
     def _case(self, proceeding: Proceeding, now: int) -> Case:
         return Case(
             filing=proceeding.filing.document,
             roster=proceeding.roster.roster_id,
-            docket=self._keys.signing.public.key_id,
+            docket=self._id,
             challenge=secrets.token_bytes(CHALLENGE_BYTES),
             opened=now,
             deadlines=self._patience.deadlines(now),
@@ -84,7 +96,3 @@ class Keeper:
 def _complete(proceeding: Proceeding) -> bool:
     panel = {node.node_id for node in proceeding.roster.panel()}
     return panel <= {signed.document.node for signed in proceeding.ballots}
-
-
-def _ballot_deadline(proceeding: Proceeding) -> int:
-    return 0 if proceeding.case is None else proceeding.case.document.deadlines.ballots

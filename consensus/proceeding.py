@@ -1,6 +1,7 @@
 """A proceeding: what the documents posted about one filing amount to. Pure; time is an argument.
 
 `assemble` believes nothing that it cannot verify against the rosters; what it refuses it lists with the cause.
+Documents are named by their signed bytes, so two envelopes with the same payload are one document.
 `phase` reads the state of the proceeding from the verified documents and the time. There is no other state:
 whoever holds the same documents is in the same phase.
 
@@ -48,7 +49,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Proceeding:
-    """The verified documents of one filing."""
+    """The verified documents of one filing.
+
+    `taken` are the slots of one author in which that author has spoken, whether or not its words can stand:
+    to fill them again would only contradict what is there.
+    """
 
     filing_id: Digest
     filing: Signed[Filing]
@@ -63,6 +68,7 @@ class Proceeding:
     attestations: tuple[Envelope, ...]
     summaries: tuple[Envelope, ...]
     refused: tuple[Refused, ...]
+    taken: frozenset[Slot]
 
     @property
     def case_id(self) -> Digest:
@@ -126,22 +132,30 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),
+        taken=frozenset(),
     )  # fmt: skip
     case = sieve.only(Slot.CASE, partial(_open_case, filing=request, roster=roster))
     if case is None:
-        return replace(start, refused=sieve.refused)
-    name, docket = case_id(case.envelope), case.document.docket
+        return replace(start, refused=sieve.refused, taken=sieve.taken)
+    name = case_id(case.envelope)
+    ballots = sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name))
+    cast = {ballot_id(signed.envelope) for signed in ballots}
+    closed = sieve.only(Slot.BALLOT_LIST, lambda e: _open_list(e, case.document, roster, name))
+    if closed is not None and not set(closed.document.ballots) <= cast:
+        sieve.refuse(Slot.BALLOT_LIST, "it names ballots that are not at hand")
+        closed = None
     return replace(
         start,
         case=case,
         openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, request, name)),
-        ballots=sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name)),
-        ballot_list=sieve.only(Slot.BALLOT_LIST, lambda e: _of_case(open_ballot_list(e, docket, roster), name)),
+        ballots=ballots,
+        ballot_list=closed,
         release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, request, name)),
         votes=sieve.every(Slot.VOTE, lambda e: _of_case(open_by_replayer(e, Vote, roster), name)),
         attestations=tuple(posted.get(Slot.ATTESTATION, ())),
         summaries=tuple(posted.get(Slot.SUMMARY, ())),
         refused=sieve.refused,
+        taken=sieve.taken,
     )
 
 
@@ -151,28 +165,38 @@ class _Sieve:
     def __init__(self, posted: Mapping[Slot, Sequence[Envelope]]) -> None:
         self._posted = posted
         self._refused: list[Refused] = []
+        self._taken: set[Slot] = set()
 
     @property
     def refused(self) -> tuple[Refused, ...]:
         return tuple(self._refused)
 
+    @property
+    def taken(self) -> frozenset[Slot]:
+        return frozenset(self._taken)
+
+    def refuse(self, slot: Slot, cause: str) -> None:
+        self._refused.append(Refused(slot, cause))
+
     def cause(self, slot: Slot) -> str:
         return next((refused.cause for refused in self._refused if refused.slot is slot), "it was not posted")
 
     def every(self, slot: Slot, opened: Callable[[Envelope], S]) -> tuple[S, ...]:
-        found = []
+        found: dict[bytes, S] = {}
         for envelope in self._posted.get(slot, ()):
             try:
-                found.append(opened(envelope))
+                found.setdefault(envelope.payload, opened(envelope))
             except ReperformError as error:
-                self._refused.append(Refused(slot, str(error)))
-        return tuple(found)
+                self.refuse(slot, str(error))
+        return tuple(found.values())
 
     def only(self, slot: Slot, opened: Callable[[Envelope], S]) -> S | None:
         """For slots that one author fills once: two valid documents contradict each other, and neither stands."""
         found = self.every(slot, opened)
+        if found:
+            self._taken.add(slot)
         if len(found) > 1:
-            self._refused.append(Refused(slot, f"{len(found)} valid documents that contradict each other"))
+            self.refuse(slot, f"{len(found)} valid documents that contradict each other")
             return None
         return found[0] if found else None
 
@@ -193,6 +217,13 @@ def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Cas
     signed = open_case(envelope, roster)
     if signed.document.filing != filing:
         raise MalformedError("it was opened on another filing")
+    return signed
+
+
+def _open_list(envelope: Envelope, case: Case, roster: Roster, name: Digest) -> Signed[BallotList]:
+    signed = _of_case(open_ballot_list(envelope, case.docket, roster), name)
+    if not case.opened <= signed.document.closed <= case.deadlines.attestation:
+        raise MalformedError("it was closed before the case was opened, or after its end")
     return signed
 
 

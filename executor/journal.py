@@ -36,6 +36,10 @@ CREATE INDEX IF NOT EXISTS reserved ON entry (sequence) WHERE envelope IS NULL;
 """
 
 
+# How long (seconds) to wait for a process that is about to let go of the journal.
+PATIENCE: Final = 1.0
+
+
 class JournalError(ReperformError):
     """A journal that cannot be used."""
 
@@ -58,23 +62,39 @@ class Entry:
 
 
 class Journal:
-    """The journal of one executor key. Not for use by two processes at once."""
+    """The journal of one executor key. A second process that wants to use it is refused."""
 
     def __init__(self, path: Path, executor: Digest) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"{path} cannot be used as a journal: {error}") from error
+        try:
+            self._begin(executor)
+        except BaseException:
+            self._database.close()  # it would hold the lock until it is collected
+            raise
+
+    def _begin(self, executor: Digest) -> None:
+        try:
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
             self._database.execute("INSERT OR IGNORE INTO executor VALUES (1, ?)", (executor.value,))
             (owner,) = self._database.execute("SELECT key_id FROM executor").fetchone()
-        except (OSError, sqlite3.Error) as error:
-            raise JournalError(f"{path} cannot be used as a journal: {error}") from error
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte of extended codes
+                raise JournalError(
+                    f"{self.path} is in use by another process", advice="one executor at a time; stop the other"
+                ) from error
+            raise JournalError(f"{self.path} cannot be used as a journal: {error}") from error
         if owner != executor.value:
-            raise JournalError(f"{path} belongs to another executor key", advice="give each key a journal of its own")
+            raise JournalError(
+                f"{self.path} belongs to another executor key", advice="give each key a journal of its own"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +113,9 @@ class Journal:
 
     def open_reservations(self) -> tuple[Reservation, ...]:
         """Numbers without a receipt or an abandonment."""
-        rows = self._database.execute("SELECT sequence, decision FROM entry WHERE envelope IS NULL ORDER BY sequence")
-        return tuple(Reservation(*row) for row in rows)
+        query = "SELECT sequence, decision FROM entry WHERE envelope IS NULL ORDER BY sequence"
+        with self._reading():
+            return tuple(Reservation(*row) for row in self._database.execute(query))
 
     def record(self, entries: Sequence[Entry]) -> None:
         """Settle reserved numbers, all or none. They are on disk when this returns."""
@@ -110,8 +131,16 @@ class Journal:
     def entries(self) -> Iterator[Entry]:
         """Every settled number, in order."""
         query = "SELECT sequence, envelope, sealed_opening FROM entry WHERE envelope IS NOT NULL ORDER BY sequence"
-        for sequence, envelope, sealed in self._database.execute(query):
-            yield Entry(sequence, from_bytes(Envelope, envelope), sealed)
+        with self._reading():
+            for sequence, envelope, sealed in self._database.execute(query):
+                yield Entry(sequence, from_bytes(Envelope, envelope), sealed)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(f"{self.path} cannot be read: {error}", advice="restore it from its backup") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -121,7 +150,8 @@ class Journal:
                 yield
                 self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # SQLite rolls back by itself when the disk is full
+                    self._database.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise JournalError(f"{self.path} cannot be written: {error}") from error

@@ -10,7 +10,6 @@ from ..evidence.commitment import Commitment, Role, new_key
 from ..evidence.digest import Digest
 from ..evidence.documents import to_bytes
 from ..evidence.dsse import Envelope
-from ..evidence.errors import ReperformError
 from ..evidence.keyfile import KeyRing
 from ..evidence.manifest import Manifest
 from ..evidence.receipt import Abandonment, AbandonReason, DecisionFile, Opening, Receipt
@@ -62,18 +61,21 @@ class Executor:
         self._abandon(journal.open_reservations(), AbandonReason.CRASHED)
 
     def decide(self, inputs: Sequence[Input]) -> list[Decision]:
-        """Decide a batch; one receipt each. If the run fails, the numbers are abandoned and the error is raised."""
+        """Decide a batch; one receipt each. If the run fails, the numbers are abandoned and the error is raised.
+
+        Raises ReperformError; whatever else a model raises is passed on, after the numbers are accounted for.
+        """
         self._roster.check_time(self._clock())
         reserved = self._journal.reserve(len(inputs))
         try:
             outputs = self._model.run(inputs)
-        except ReperformError:
+            decisions = [
+                Decision(number.sequence, output, self._receipt(number, value, output))
+                for number, value, output in zip(reserved, inputs, outputs, strict=True)
+            ]
+        except BaseException:
             self._abandon(reserved, AbandonReason.RUN_FAILED)
             raise
-        decisions = [
-            Decision(number.sequence, output, self._receipt(number, value, output))
-            for number, value, output in zip(reserved, inputs, outputs, strict=True)
-        ]
         self._journal.record([self._entry(*pair) for pair in zip(reserved, decisions, strict=True)])
         return decisions
 

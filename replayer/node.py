@@ -66,6 +66,8 @@ class Node:
         case = proceeding.case
         if case is None:
             return
+        # Rosters change: whoever judges is on the one that the receipt names.
+        proceeding.roster.member_as(self._id, OrganisationRole.REPLAYER)
         match phase(proceeding, now):
             case Phase.COMMITTING:
                 self._commit(proceeding, case.document, now)
@@ -103,9 +105,10 @@ class Node:
             )
             opening = from_bytes(PanelOpening, message)
             opening.check(receipt.input, case.filing.panel_key)
-            replayed = self._replay(receipt, opening.input)
         except (SealBrokenError, MalformedError, CommitmentBrokenError):
             return replace(blank, reason=Reason.OPENING)
+        try:
+            replayed = self._replay(receipt, opening.input)
         except IndeterminateError as error:
             return replace(blank, reason=error.reason)
         answer = tag(Role.ANSWER, replayed.output, opening.panel_key)

@@ -45,8 +45,12 @@ class Notebook:
     def read(self, case: Digest) -> Page | None:
         """The page of a case, if there is one."""
         path = self._path(case)
-        if not path.exists():
+        try:
+            path.lstat()
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise NotebookError(f"{path} cannot be read: {error.strerror}") from error
         page = read_document(path, Page)
         if page.case != case:
             raise NotebookError(f"{path} is the page of another case", advice="restore the notebook from its backup")

@@ -61,18 +61,22 @@ def honest(_: Receipt, committed: bytes) -> Replayed:
 
 @dataclass
 class World:
-    """The parties. `rings` are everybody's keys by node name."""
+    """The parties. `rings` are everybody's keys by node name; `twins` are the organisations with two nodes."""
 
     folder: Path
     suite: Suite = Suite.ED25519
     panel: Sequence[str] = PANEL
+    twins: Sequence[str] = ()
     quorum: int = 2
     now: int = START
+    make_docket: Callable[[Path], Docket] = FolderDocket
     rings: dict[str, KeyRing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = (BANK, DOCKET, *self.panel)
-        self.rings |= {name: KeyRing.generate(post_quantum=self.suite is not Suite.ED25519) for name in names}
+        nodes = {name: (name, f"{name}, twin") if name in self.twins else (name,) for name in names}
+        post_quantum = self.suite is not Suite.ED25519
+        self.rings |= {node: KeyRing.generate(post_quantum=post_quantum) for name in names for node in nodes[name]}
         self.root = [KeyRing.generate().signing for _ in range(3)]
         self.roots = RootKeys(tuple(key.public for key in self.root), 2)
         roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
@@ -84,16 +88,25 @@ class World:
             valid_until=START + 10**9,
             roots=self.roots,
             organisations=tuple(
-                Organisation(n, roles.get(n, OrganisationRole.REPLAYER), (Member.of(n, self.rings[n]),)) for n in names
+                Organisation(
+                    name,
+                    roles.get(name, OrganisationRole.REPLAYER),
+                    tuple(Member.of(node, self.rings[node]) for node in nodes[name]),
+                )
+                for name in names
             ),
             quorum=self.quorum,
             suite=self.suite,
         )
         self.roster_envelope = Envelope.sign(self.roster, self.root[:2])
-        self.docket: Docket = FolderDocket(self.folder / "docket")
         (self.folder / "docket").mkdir(parents=True)
-        self.keeper = Keeper(self.docket, self.rings[DOCKET], [self.roster], Patience(1000, 1000, 1000, 1000, 1000))
+        self.docket = self.make_docket(self.folder / "docket")
+        self.keeper = self.keeper_of(DOCKET)
         self.filer_keys = KeyRing.generate()
+
+    def keeper_of(self, name: str) -> Keeper:
+        """The keeper of a docket."""
+        return Keeper(self.docket, self.rings[name], [self.roster], Patience(1000, 1000, 1000, 1000, 1000))
 
     def decision(self, answer: Callable[[bytes], Output] = model, income: str = "4211.50") -> DecisionFile:
         """A decision by the bank, whose answer need not be the model's."""
@@ -153,14 +166,12 @@ class World:
 
     def pack(self, proceeding: Proceeding, filed: FiledDecision, answer: bytes | None = None) -> Pack:
         """The evidence pack, with everything disclosed."""
-        opening = filed.decision.opening
+        opening, conclusion = filed.decision.opening, conclude(proceeding)
         shown = opening.output if answer is None else answer
+        agreed = conclusion.tally.answer is not None
         disclosure = Disclosure(
             Revealed(opening.input, opening.input_key),
             Revealed(opening.output, opening.output_key),
-            Revealed(shown, filed.panel_key),
+            Revealed(shown, filed.panel_key) if agreed else None,
         )
-        conclusion = conclude(proceeding)
-        return pack(
-            proceeding, conclusion, rosters=[self.roster_envelope], manifest=MANIFEST, disclosure=disclosure
-        )
+        return pack(proceeding, conclusion, rosters=[self.roster_envelope], manifest=MANIFEST, disclosure=disclosure)
