@@ -67,6 +67,16 @@ def masked_fill(x: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     return torch.where(mask, filler.to(x.dtype), x)
 
 
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one dtype after each other along dim."""
+    return torch.cat(_of_one_dtype("aten.cat", tensors), dim)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one dtype along a new dim."""
+    return torch.stack(_of_one_dtype("aten.stack", tensors), dim)
+
+
 def pad(x: Tensor, padding: Sequence[int], value: Number = 0) -> Tensor:
     """X with constants around it."""
     filler = pair("aten.constant_pad_nd", x, value)[1].item()
@@ -143,6 +153,12 @@ def ignore(*_arguments: Any, **_keywords: Any) -> None:
     """A check that torch.export leaves behind; dtypes are checked by every operation here."""
 
 
+def _of_one_dtype(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    if len({tensor.dtype for tensor in tensors}) > 1:
+        raise refuse(operation, "a mixture of dtypes")
+    return list(tensors)
+
+
 def _moves(function: Callable[..., Any]) -> Entry:
     return "§7", False, function
 
@@ -158,35 +174,35 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.expand.default": _moves(expand),
     "aten.expand_as.default": _moves(lambda x, other: x.expand_as(other)),
     "aten.broadcast_to.default": _moves(expand),
-    "aten.repeat.default": _moves(lambda x, repeats: x.repeat(list(repeats))),
+    "aten.repeat.default": _moves(torch.ops.aten.repeat.default),
     "aten.repeat_interleave.self_int": _moves(
         lambda x, repeats, dim=None, *, output_size=None: torch.repeat_interleave(x, repeats, dim)  # noqa: ARG005
     ),
-    "aten.permute.default": _moves(lambda x, dims: x.permute(list(dims))),
-    "aten.transpose.int": _moves(torch.transpose),
-    "aten.t.default": _moves(torch.t),
+    "aten.permute.default": _moves(torch.ops.aten.permute.default),
+    "aten.transpose.int": _moves(torch.ops.aten.transpose.int),
+    "aten.t.default": _moves(torch.ops.aten.t.default),
     "aten.numpy_T.default": _moves(lambda x: x.permute(*reversed(range(x.dim())))),
-    "aten.squeeze.default": _moves(torch.squeeze),
-    "aten.squeeze.dim": _moves(torch.squeeze),
-    "aten.squeeze.dims": _moves(lambda x, dims: torch.squeeze(x, tuple(dims))),
-    "aten.unsqueeze.default": _moves(torch.unsqueeze),
-    "aten.select.int": _moves(torch.select),
+    "aten.squeeze.default": _moves(torch.ops.aten.squeeze.default),
+    "aten.squeeze.dim": _moves(torch.ops.aten.squeeze.dim),
+    "aten.squeeze.dims": _moves(torch.ops.aten.squeeze.dims),
+    "aten.unsqueeze.default": _moves(torch.ops.aten.unsqueeze.default),
+    "aten.select.int": _moves(torch.ops.aten.select.int),
     "aten.slice.Tensor": _moves(torch.ops.aten.slice.Tensor),
-    "aten.narrow.int": _moves(torch.narrow),
+    "aten.narrow.default": _moves(torch.ops.aten.narrow.default),
     "aten.split.Tensor": _moves(torch.ops.aten.split.Tensor),
     "aten.split_with_sizes.default": _moves(torch.ops.aten.split_with_sizes.default),
-    "aten.chunk.default": _moves(torch.chunk),
-    "aten.unbind.int": _moves(torch.unbind),
-    "aten.cat.default": _moves(torch.ops.aten.cat.default),
-    "aten.stack.default": _moves(torch.ops.aten.stack.default),
-    "aten.flip.default": _moves(lambda x, dims: torch.flip(x, list(dims))),
+    "aten.chunk.default": _moves(torch.ops.aten.chunk.default),
+    "aten.unbind.int": _moves(torch.ops.aten.unbind.int),
+    "aten.cat.default": _moves(cat),
+    "aten.stack.default": _moves(stack),
+    "aten.flip.default": _moves(torch.ops.aten.flip.default),
     "aten.roll.default": _moves(torch.ops.aten.roll.default),
-    "aten.tril.default": _moves(torch.tril),
-    "aten.triu.default": _moves(torch.triu),
+    "aten.tril.default": _moves(torch.ops.aten.tril.default),
+    "aten.triu.default": _moves(torch.ops.aten.triu.default),
     "aten.embedding.default": _moves(embedding),
     "aten.gather.default": _moves(gather),
     "aten.index.Tensor": _moves(index),
-    "aten.index_select.default": _moves(torch.index_select),
+    "aten.index_select.default": _moves(torch.ops.aten.index_select.default),
     "aten.where.self": _moves(where),
     "aten.where.ScalarOther": _moves(where),
     "aten.where.ScalarSelf": _moves(where),

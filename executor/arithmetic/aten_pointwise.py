@@ -99,7 +99,6 @@ def power(x: Tensor, exponent: Number) -> Tensor:
     """x² = x·x, x³ = (x·x)·x, and the functions √x, 1/√x, 1/x; no other exponent (§1)."""
     check_float32("aten.pow", x)
     powers: dict[float, Callable[[Tensor], Tensor]] = {
-        1.0: torch.clone,
         2.0: square,
         3.0: lambda v: (v * v) * v,
         0.5: functions.sqrt,

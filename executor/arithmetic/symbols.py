@@ -12,7 +12,7 @@ from .errors import RefusedArithmeticError
 
 Entry = tuple[str, bool, Callable[..., Any]]
 
-_ON_SIZES = {
+_ON_SIZES: dict[str, Callable[..., Any]] = {
     "operator.add": operator.add,
     "operator.sub": operator.sub,
     "operator.mul": operator.mul,
@@ -38,7 +38,8 @@ def getitem(results: Sequence[Tensor], index: int) -> Tensor:
     """One result of an operation that has several."""
     if not isinstance(results, tuple | list) or not isinstance(index, int):
         raise RefusedArithmeticError("operator.getitem picks one of several results by an integer, nothing else")
-    return results[index]
+    result: Tensor = results[index]
+    return result
 
 
 def _entry(name: str, function: Callable[..., Any]) -> Entry:

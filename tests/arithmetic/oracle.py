@@ -13,7 +13,6 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath  # type: ignore[import-untyped]
-
 from reperform.executor.arithmetic.exhaustive import EXACT
 
 _PRECISION = 300

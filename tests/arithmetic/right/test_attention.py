@@ -8,12 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
-
 from reperform.executor import arithmetic
 from reperform.executor.arithmetic import scaled_dot_product_attention as attention
 from reperform.tests.arithmetic import oracle
 from reperform.tests.arithmetic.bits import same_bits
+from torch import Tensor
 
 SCORES = st.floats(width=32, min_value=-200, max_value=200)
 
@@ -129,11 +128,11 @@ def test_query_heads_share_key_heads_by_ratio(heads: int) -> None:
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("operand", [0, 1, 2])
 def test_infinite_operands_stop_the_run_even_if_excluded(bad: float, operand: int) -> None:
-    operands = [sample(3, 4), sample(3, 4), sample(3, 4)]
-    operands[operand][2, 1] = bad
+    q, k, v = sample(3, 4), sample(3, 4), sample(3, 4)
+    (q, k, v)[operand][2, 1] = bad
     mask = torch.tensor([True, True, False])
     with pytest.raises(arithmetic.NonFiniteError, match="attention"):
-        attention(*operands, mask)  # type: ignore[arg-type]
+        attention(q, k, v, mask)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])

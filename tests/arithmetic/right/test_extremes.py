@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from reperform.executor import arithmetic
 from reperform.tests.arithmetic.bits import same_bits
 

@@ -9,11 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
-
 from reperform.executor import arithmetic
 from reperform.tests.arithmetic import oracle
 from reperform.tests.arithmetic.bits import same_bits
+from torch import Tensor
 
 FLOATS = st.floats(width=32, min_value=-1e6, max_value=1e6, allow_subnormal=True)
 

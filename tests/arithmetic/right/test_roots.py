@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
 from reperform.executor import arithmetic
+from torch import Tensor
 
 # x = X·2^-23 or X·2^-22 for X in [2^23, 2^24): one of each four consecutive binades' worth, since both functions
 # and their float64 evaluations scale exactly with powers of four.

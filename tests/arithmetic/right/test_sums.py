@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
 from reperform.executor import arithmetic
 from reperform.tests.arithmetic import oracle
 from reperform.tests.arithmetic.bits import same_bits
