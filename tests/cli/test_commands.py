@@ -1,0 +1,222 @@
+"""Commands as a user types them: what they write, what they refuse, and how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reperform.cli.main import app
+from reperform.evidence.documents import from_bytes, to_bytes
+from reperform.evidence.pack import Pack
+from reperform.evidence.receipt import DecisionFile, parse_input
+from reperform.evidence.values import Record
+from reperform.tests.cli.conftest import Demo
+from reperform.tests.cli.run import refused, reperform
+from typer.main import get_command
+from typer.testing import CliRunner
+
+BANK = "demo/parties/harbour-bank"
+TRUST = ("--roster", "demo/roster.dsse", "--roots", "demo/roots.json")
+
+
+def commands() -> list[list[str]]:
+    """Every command and subcommand."""
+    found = []
+    for name, command in sorted(get_command(app).commands.items()):  # type: ignore[attr-defined]
+        children = getattr(command, "commands", None)
+        found += [[name]] if children is None else [[name, child] for child in sorted(children)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    done = CliRunner().invoke(app, [*command, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: reperform {' '.join(command)}" in done.stdout
+
+
+def test_without_a_command_it_says_what_there_is(tmp_path: Path) -> None:
+    assert "dispute" in reperform("--help", at=tmp_path).stdout
+
+
+def test_keys_are_never_overwritten(tmp_path: Path) -> None:
+    assert reperform("keys", "new", "a.key", at=tmp_path).returncode == 0
+    before = (tmp_path / "a.key").read_bytes()
+    assert "never overwritten" in refused(reperform("keys", "new", "a.key", at=tmp_path))
+    assert (tmp_path / "a.key").read_bytes() == before
+
+
+def test_an_encrypted_key_needs_its_password(tmp_path: Path) -> None:
+    reperform("keys", "new", "a.key", at=tmp_path, REPERFORM_KEY_PASSWORD="correct horse")
+    (tmp_path / "r.toml").write_text(ROSTER)
+    for name in ("bank", "docket", "audit"):
+        reperform("keys", "new", f"{name}.key", at=tmp_path)
+    new = ("roster", "new", "r.toml", "--sign", "a.key")
+    assert "is encrypted; give its password" in refused(reperform(*new, at=tmp_path))
+    assert "wrong password" in refused(reperform(*new, at=tmp_path, REPERFORM_KEY_PASSWORD="battery"))
+    assert not (tmp_path / "roster.dsse").exists()
+    assert reperform(*new, at=tmp_path, REPERFORM_KEY_PASSWORD="correct horse").returncode == 0
+    shown = reperform("roster", "show", "roster.dsse", "--roots", "roots.json", "--json", at=tmp_path)
+    assert [o["name"] for o in json.loads(shown.stdout)["organisations"]] == ["Bank", "Docket", "Audit"]
+
+
+ROSTER = """
+name = "small"
+quorum = 1
+days = 1
+suite = "ed25519"
+root_threshold = 1
+roots = ["a.key.pub"]
+[[organisation]]
+name = "Bank"
+role = "operator"
+nodes = ["bank.key.pub"]
+[[organisation]]
+name = "Docket"
+role = "docket"
+nodes = ["docket.key.pub"]
+[[organisation]]
+name = "Audit"
+role = "replayer"
+nodes = ["audit.key.pub"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("quorum = 1", "quorum = 2", "a quorum of 2 of 1"),
+        ("quorum = 1", "", "quorum"),
+        ("quorum = 1", 'quorum = "1"', "quorum is not of type int"),
+        ("days = 1", "days = 1\nspare = 3", "unknown fields ['spare']"),
+        ('role = "docket"', 'role = "judge"', "role is not one of operator, replayer, docket"),
+        ("audit.key.pub", "bank.key.pub", "the same"),
+        ("audit.key.pub", "nobody.key.pub", "nobody.key.pub does not exist"),
+        ("days = 1", "days = ", "does not describe a roster"),
+    ],
+)
+def test_a_roster_that_makes_no_sense_is_not_written(old: str, new: str, why: str, tmp_path: Path) -> None:
+    for name in ("a", "bank", "docket", "audit"):
+        reperform("keys", "new", f"{name}.key", at=tmp_path)
+    (tmp_path / "r.toml").write_text(ROSTER.replace(old, new))
+    assert why in refused(reperform("roster", "new", "r.toml", "--sign", "a.key", at=tmp_path))
+    assert not (tmp_path / "roster.dsse").exists()
+    assert not (tmp_path / "roots.json").exists()
+
+
+def test_a_pack_that_is_missing_or_cut_off_is_refused(demo: Demo, tmp_path: Path) -> None:
+    roots = demo.folder / "roots.json"
+    assert "does not exist" in refused(reperform("verify", "no.pack", "--roots", roots, at=tmp_path))
+    data = (demo.folder / "packs" / "upheld.pack").read_bytes()
+    (tmp_path / "cut.pack").write_bytes(data[: len(data) // 2])
+    assert "step 1, reading the pack" in refused(reperform("verify", "cut.pack", "--roots", roots, at=tmp_path))
+
+
+def test_another_rosters_root_keys_do_not_verify_a_pack(demo: Demo, tmp_path: Path) -> None:
+    reperform("keys", "new", "a.key", at=tmp_path)
+    key = json.loads((tmp_path / "a.key.pub").read_text())["signing"]
+    (tmp_path / "roots.json").write_text(json.dumps({"threshold": 1, "keys": [key]}))
+    pack = demo.folder / "packs" / "upheld.pack"
+    assert "step 2, the rosters" in refused(reperform("verify", pack, "--roots", "roots.json", at=tmp_path))
+
+
+def test_the_exported_attestation_is_in_toto_for_other_tools(demo: Demo, tmp_path: Path) -> None:
+    pack, roots = demo.folder / "packs" / "upheld.pack", demo.folder / "roots.json"
+    reperform("verify", pack, "--roots", roots, "--export", "out", at=tmp_path)
+    envelope = json.loads((tmp_path / "out" / "attestation.dsse.json").read_text())
+    assert envelope["payloadType"] == "application/vnd.in-toto+json"
+    assert len(envelope["signatures"]) == 3
+
+
+def decide(demo: Demo, inputs: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    journal, out = home / "journal", home / "out"
+    options = ("--model", f"{BANK}/model", "--key", f"{BANK}/node.key", "--journal", journal, "--out", out, *TRUST)
+    return reperform("decide", inputs, *options, at=demo.home)
+
+
+def application(demo: Demo) -> dict[str, str | None]:
+    """A declined applicant's own record, as `verify` shows it."""
+    disclosure = from_bytes(Pack, (demo.folder / "packs" / "upheld.pack").read_bytes()).disclosure
+    assert disclosure is not None
+    assert disclosure.input is not None
+    value = parse_input(disclosure.input.value)
+    assert isinstance(value, Record)
+    return {entry.column: entry.value for entry in value.entries}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"shoe_size": "44"}, "shoe_size"),
+        ({"income": None}, "income"),
+        ({"loanamt": "nan"}, "loanamt"),
+        ({"loanamt": "1e999"}, "loanamt"),
+        ({"prop": "castle"}, "prop"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_an_input_outside_the_declared_columns_is_refused_by_the_columns_name(
+    change: dict[str, str | None], why: str, demo: Demo, tmp_path: Path
+) -> None:
+    row = application(demo) | change
+    inputs = tmp_path / "in.jsonl"
+    inputs.write_text(json.dumps(row) + "\n")
+    reason = refused(decide(demo, inputs, tmp_path))
+    assert why in reason
+    assert "castle" not in reason  # errors name columns, never what stands in them
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_csv_file_is_decided_row_by_row(demo: Demo, tmp_path: Path) -> None:
+    row = application(demo)
+    inputs = tmp_path / "in.csv"
+    line = ",".join(value or "" for value in row.values())
+    inputs.write_text(",".join(row) + "\n" + (line + "\n") * 3)
+    done = decide(demo, inputs, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{n:09d}.decision" for n in range(3)]
+
+
+def test_wrong_weights_are_refused_by_the_name_of_the_tensor(demo: Demo, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(demo.home / BANK / "model", copy)
+    data = bytearray((copy / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(bytes(data))
+    options = ("--docket", "demo/docket", "--key", "demo/parties/audit-house/node.key", "--state", tmp_path / "state")
+    reason = refused(reperform("node", "run", "--model", copy, *options, *TRUST, at=demo.home))
+    assert "layers." in reason
+
+
+def test_the_banks_key_cannot_run_a_replayer_node(demo: Demo, tmp_path: Path) -> None:
+    options = ("--docket", "demo/docket", "--key", f"{BANK}/node.key", "--state", tmp_path / "state")
+    done = reperform("node", "run", "--model", f"{BANK}/model", *options, *TRUST, at=demo.home)
+    assert "whose role is operator, not replayer" in refused(done)
+
+
+def test_a_dispute_with_somebody_elses_opening_is_refused(demo: Demo, tmp_path: Path) -> None:
+    one, other = (
+        from_bytes(DecisionFile, (demo.folder / "applicants" / f"{name}.decision").read_bytes())
+        for name in ("upheld", "refuted-edited")
+    )
+    (tmp_path / "mixed.decision").write_bytes(to_bytes(replace(one, opening=other.opening)))
+    where = ("--docket", tmp_path / "docket", "--manifest", f"{BANK}/model/manifest.msgpack")
+    what = ("--state", tmp_path / "state", "--out", tmp_path / "x.pack")
+    reason = refused(reperform("dispute", tmp_path / "mixed.decision", *where, *what, *TRUST, at=demo.home))
+    assert "the key is not the one that the commitment names" in reason
+    assert not (tmp_path / "docket").exists()
+
+
+def test_a_dispute_that_nobody_answers_can_be_taken_up_again(demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "docket").mkdir()
+    where = ("--docket", tmp_path / "docket", "--manifest", f"{BANK}/model/manifest.msgpack")
+    what = ("--state", tmp_path / "state", "--out", tmp_path / "x.pack", "--timeout", "1")
+    decision = demo.folder / "applicants" / "upheld.decision"
+    for _ in range(2):
+        done = reperform("dispute", decision, *where, *what, *TRUST, at=demo.home)
+        assert "run the same command again" in refused(done)
+    assert len(list((tmp_path / "docket").iterdir())) == 1  # one filing, not two
