@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import mpmath  # type: ignore[import-untyped]
 import pytest
 import torch
 from reperform.executor import arithmetic
@@ -49,6 +50,16 @@ def test_random_inputs_are_correctly_rounded(name: str) -> None:
         x = x[x.abs() > 2.0**-126]
     expected = torch.tensor([oracle.function(name, v) for v in x.tolist()])
     assert same_bits(function(name)(x), expected)
+
+
+@pytest.mark.parametrize("name", sorted(EVALUATIONS))
+def test_evaluations_in_float64_keep_what_they_promise(name: str) -> None:
+    x = ordinary_inputs(name, 800)
+    x = x[x.abs() > 2.0**-100] if name in {"silu", "gelu", "gelu_tanh"} else x
+    with mpmath.workprec(120):
+        for argument, value in zip(x.tolist(), EVALUATIONS[name](x.to(torch.float64)).tolist(), strict=True):
+            exact = exhaustive.EXACT[name](mpmath.mpf(argument))
+            assert abs(value - exact) < abs(exact) * 2.0**-50, argument.hex()
 
 
 @pytest.mark.parametrize("name", sorted(MIDPOINTS))
