@@ -69,6 +69,7 @@ class World:
     twins: Sequence[str] = ()
     quorum: int = 2
     now: int = START
+    patience: Patience = Patience(1000, 1000, 1000, 1000, 1000)
     make_docket: Callable[[Path], Docket] = FolderDocket
     rings: dict[str, KeyRing] = field(default_factory=dict)
 
@@ -106,7 +107,7 @@ class World:
 
     def keeper_of(self, name: str) -> Keeper:
         """The keeper of a docket."""
-        return Keeper(self.docket, self.rings[name], [self.roster], Patience(1000, 1000, 1000, 1000, 1000))
+        return Keeper(self.docket, self.rings[name], [self.roster], self.patience)
 
     def decision(self, answer: Callable[[bytes], Output] = model, income: str = "4211.50") -> DecisionFile:
         """A decision by the bank, whose answer need not be the model's."""

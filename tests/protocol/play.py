@@ -43,14 +43,17 @@ def play(
 
 
 def settle(world: World, filing: Digest, filer: Filer, nodes: Sequence[Node]) -> Proceeding:
-    """Round after round; when a round changes nothing, the next deadline passes."""
+    """Round after round until all is said; when a round changes nothing, the next deadline passes."""
     for _ in range(MAX_ROUNDS):
         before = documents(world)
         proceeding = world.round(filing, filer, nodes)
         if documents(world) != before:
             continue
-        if proceeding.case is None or phase(proceeding, world.now) is Phase.CLOSED:
-            return proceeding
+        where = phase(proceeding, world.now)
+        if where in (Phase.FILED, Phase.CLOSED) or (where is Phase.ATTESTING and not proceeding.outstanding()):
+            return proceeding  # nobody has anything left to say
+        if proceeding.case is None:
+            raise AssertionError(f"a proceeding that is {where} without a case")
         limits = proceeding.case.document.deadlines
         steps = (limits.openings, limits.ballots, limits.release, limits.votes, limits.attestation)
         world.now = min(step for step in steps if step >= world.now) + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from reperform.consensus.docket import Slot
-from reperform.consensus.keeper import Keeper, Patience
+from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import collect
 from reperform.evidence.ballot import Vote
 from reperform.evidence.dsse import Envelope
@@ -209,7 +209,7 @@ def test_a_node_of_an_old_epoch_is_not_heard(world: World) -> None:
     second = second_epoch(world, BAD)
     retired = Node(world.docket, world.rings[BAD], [first], Notebook(world.folder / BAD), honest)
     world.roster = second
-    world.keeper = Keeper(world.docket, world.rings[DOCKET], [first, second], Patience(1000, 1000, 1000, 1000, 1000))
+    world.keeper = Keeper(world.docket, world.rings[DOCKET], [first, second], world.patience)
     filed, filer = world.file(world.decision())
     nodes = [enrol(world, GOOD), retired]
     for _ in range(4):

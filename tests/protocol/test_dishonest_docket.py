@@ -1,0 +1,308 @@
+"""A docket can delay and withhold. It cannot make a verdict, nor make two that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from reperform.consensus.conclusion import NoQuorumError, conclude
+from reperform.consensus.docket import Docket, Slot
+from reperform.consensus.folder import FolderDocket
+from reperform.consensus.keeper import Keeper
+from reperform.consensus.proceeding import Phase, Proceeding, collect, phase
+from reperform.evidence.ballot import BallotList, ballot_id
+from reperform.evidence.case import Case
+from reperform.evidence.digest import Digest
+from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import Envelope
+from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.roster import Node as Member
+from reperform.evidence.roster import Organisation, OrganisationRole
+from reperform.evidence.tally import Verdict
+from reperform.evidence.times import LATEST
+from reperform.replayer.node import Node
+from reperform.replayer.notebook import Notebook
+from reperform.tests.protocol.play import attested, documents, edited, settle, verdict_of, verified
+from reperform.tests.world import BANK, DOCKET, PANEL, START, World, honest, model
+
+
+def opened(world: World, nodes: Sequence[Node]) -> tuple[Digest, Proceeding]:
+    """A case in which these nodes have cast their ballots, and no list was closed."""
+    filed, filer = world.file(world.decision())
+    world.keeper.step(world.now)
+    filer.step(world.proceeding(filed.filing_id))
+    for node in nodes:
+        node.step(world.now)
+    return filed.filing_id, world.proceeding(filed.filing_id)
+
+
+def close(world: World, filing: Digest, ballots: Iterable[Digest], closed: int, signer: str = DOCKET) -> BallotList:
+    """Post a list of ballots, as a docket would that holds this key."""
+    ballot_list = BallotList(world.proceeding(filing).case_id, tuple(sorted(ballots)), closed)
+    world.docket.post(filing, Slot.BALLOT_LIST, Envelope.sign(ballot_list, world.rings[signer].signers))
+    return ballot_list
+
+
+def ballots_of(world: World, proceeding: Proceeding, names: Iterable[str]) -> list[Digest]:
+    """How lists name the ballots of these parties."""
+    nodes = {world.rings[name].signing.public.key_id for name in names}
+    return [ballot_id(signed.envelope) for signed in proceeding.ballots if signed.document.node in nodes]
+
+
+def test_two_cases_on_one_filing_give_no_verdict_and_no_third_case(world: World) -> None:
+    filed, filer = world.file(world.decision())
+    world.keeper.step(world.now)
+    case = world.proceeding(filed.filing_id).case
+    assert case is not None
+    second = replace(case.document, challenge=bytes(32))
+    world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(second, world.rings[DOCKET].signers))
+    nodes = world.nodes()
+    for _ in range(5):
+        proceeding = world.round(filed.filing_id, filer, nodes)
+        world.now += 1000
+    assert len(world.docket.read(filed.filing_id, Slot.CASE)) == 2
+    assert proceeding.case is None
+    assert any("contradict each other" in refused.cause for refused in proceeding.refused)
+    with pytest.raises(NoQuorumError, match="not closed"):
+        conclude(proceeding)
+
+
+@pytest.mark.parametrize(
+    ("listed", "verdict"),
+    [
+        (PANEL[:2], Verdict.UPHELD),
+        (PANEL[:1], Verdict.INCONCLUSIVE),
+        ((), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_list_that_leaves_ballots_out_only_loses_votes(world: World, listed: Sequence[str], verdict: Verdict) -> None:
+    nodes = world.nodes()
+    filed, filer = world.file(world.decision())
+    world.keeper.step(world.now)
+    filer.step(world.proceeding(filed.filing_id))
+    for node in nodes:
+        node.step(world.now)
+    close(world, filed.filing_id, ballots_of(world, world.proceeding(filed.filing_id), listed), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 1
+    assert len(proceeding.votes) == len(listed)
+    assert verdict_of(proceeding) is attested(proceeding) is verdict
+    assert verified(world, proceeding, filed).verdict is verdict
+
+
+def test_two_lists_of_ballots_cancel_each_other(world: World) -> None:
+    nodes = world.nodes()
+    filed, filer = world.file(world.decision())
+    world.keeper.step(world.now)
+    filer.step(world.proceeding(filed.filing_id))
+    for node in nodes:
+        node.step(world.now)
+    proceeding = world.proceeding(filed.filing_id)
+    for names in (PANEL[:2], PANEL[1:]):
+        close(world, filed.filing_id, ballots_of(world, proceeding, names), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 2
+    assert proceeding.release is None
+    assert proceeding.votes == ()
+    assert attested(proceeding) is None
+
+
+class View:
+    """One reader's view of a docket that shows different people different lists of ballots."""
+
+    def __init__(self, docket: Docket, shown: Callable[[], Digest | None]) -> None:
+        self._docket = docket
+        self._shown = shown
+
+    def filings(self) -> Iterable[Digest]:
+        return self._docket.filings()
+
+    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
+        self._docket.post(filing, slot, envelope)
+
+    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
+        found = self._docket.read(filing, slot)
+        if slot is not Slot.BALLOT_LIST:
+            return found
+        return tuple(e for e in found if e.parse(BallotList).list_id == self._shown())
+
+
+@pytest.mark.parametrize("answer", [model, edited])
+@pytest.mark.parametrize("filers_list", [0, 1])
+def test_different_lists_for_different_nodes_never_give_two_verdicts(
+    world: World, answer: Callable[[bytes], object], filers_list: int
+) -> None:
+    filed, filer = world.file(world.decision(answer))  # type: ignore[arg-type]
+    lists: list[Digest] = []
+    shown = (0, 0, 1)  # which list each node sees
+    nodes = [
+        Node(
+            View(world.docket, lambda which=which: lists[which] if lists else None),  # type: ignore[misc]
+            world.rings[name],
+            [world.roster],
+            Notebook(world.folder / name),
+            honest,
+        )
+        for name, which in zip(PANEL, shown, strict=True)
+    ]
+    world.keeper.step(world.now)
+    filer.step(world.proceeding(filed.filing_id))
+    for node in nodes:
+        node.step(world.now)
+    everything = ballots_of(world, world.proceeding(filed.filing_id), PANEL)
+    lists += [close(world, filed.filing_id, everything, world.now + i).list_id for i in range(2)]
+    views = [View(world.docket, lambda which=which: lists[which]) for which in range(2)]  # type: ignore[misc]
+    for _ in range(8):
+        filer.step(collect(views[filers_list], filed.filing_id, [world.roster]))
+        for node in nodes:
+            node.step(world.now)
+        world.now += 600
+    verdicts = [attested(collect(view, filed.filing_id, [world.roster])) for view in views]
+    truth = Verdict.UPHELD if answer is model else Verdict.REFUTED
+    # Two nodes are a quorum under the first list if the filer was shown it too; one node never is.
+    assert verdicts[1] not in (Verdict.UPHELD, Verdict.REFUTED)
+    assert verdicts[0] is (truth if filers_list == 0 else Verdict.INCONCLUSIVE)
+
+
+def test_a_list_stands_only_with_all_its_ballots(world: World) -> None:
+    nodes = world.nodes()
+    filing, proceeding = opened(world, nodes)
+    close(world, filing, [*ballots_of(world, proceeding, PANEL), proceeding.case_id], world.now)
+    before = documents(world)
+    world.keeper.step(world.now)
+    for node in nodes:
+        node.step(world.now)
+    proceeding = world.proceeding(filing)
+    assert documents(world) == before
+    assert proceeding.ballot_list is None
+    assert any("not at hand" in refused.cause for refused in proceeding.refused)
+
+
+@pytest.mark.parametrize("closed", [0, START - 1, START + 5001, LATEST])
+def test_a_list_closed_outside_the_time_of_the_case_does_not_stand(world: World, closed: int) -> None:
+    filing, proceeding = opened(world, world.nodes())
+    close(world, filing, ballots_of(world, proceeding, PANEL), closed)
+    proceeding = world.proceeding(filing)
+    assert proceeding.ballot_list is None
+    assert any("before the case was opened" in refused.cause for refused in proceeding.refused)
+
+
+def test_a_case_and_a_list_by_anybody_else_are_refused(world: World) -> None:
+    filed, _ = world.file(world.decision())
+    world.keeper.step(world.now)
+    case = world.proceeding(filed.filing_id).case
+    assert case is not None
+    for name in (BANK, PANEL[0]):
+        signer = world.rings[name]
+        for docket in (signer.signing.public.key_id, case.document.docket):
+            forged = replace(case.document, docket=docket, challenge=bytes(32))
+            world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(forged, signer.signers))
+        close(world, filed.filing_id, (), world.now, name)
+    proceeding = world.proceeding(filed.filing_id)
+    assert proceeding.case is not None
+    assert proceeding.case.document == case.document
+    assert proceeding.ballot_list is None
+
+
+def test_a_case_on_another_filing_or_roster_is_refused(world: World) -> None:
+    filed, _ = world.file(world.decision(income="1"))
+    other, _ = world.file(world.decision(income="2"))
+    world.keeper.step(world.now)
+    for envelope in world.docket.read(other.filing_id, Slot.CASE):
+        world.docket.post(filed.filing_id, Slot.CASE, envelope)
+        elsewhere = replace(envelope.parse(Case), roster=filed.filing_id, filing=world_filing(world, filed.filing_id))
+        world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(elsewhere, world.rings[DOCKET].signers))
+    proceeding = world.proceeding(filed.filing_id)
+    assert proceeding.case is not None
+    causes = " ".join(refused.cause for refused in proceeding.refused)
+    assert "it was opened on another filing" in causes
+    assert "the case names another roster" in causes
+
+
+def world_filing(world: World, filing: Digest) -> object:
+    """The filing of this name."""
+    return world.proceeding(filing).filing.document
+
+
+def with_second_docket(tmp_path: Path) -> World:
+    """A world with two dockets on its roster."""
+    world = World(tmp_path)
+    world.rings["Second Office"] = KeyRing.generate()
+    second = Organisation(
+        "Second Office", OrganisationRole.DOCKET, (Member.of("Second Office", world.rings["Second Office"]),)
+    )
+    world.roster = replace(world.roster, organisations=(*world.roster.organisations, second))
+    world.roster_envelope = Envelope.sign(world.roster, world.root[:2])
+    world.keeper = world.keeper_of(DOCKET)
+    return world
+
+
+def test_a_docket_leaves_the_cases_of_another_docket_alone(tmp_path: Path) -> None:
+    world = with_second_docket(tmp_path)
+    filed, filer = world.file(world.decision())
+    nodes = [world.node(name) for name in PANEL[:2]]  # so that the list is closed by its deadline
+    second = world.keeper_of("Second Office")
+    for _ in range(8):
+        second_refused = second.step(world.now) if world.proceeding(filed.filing_id).case is not None else ()
+        proceeding = world.round(filed.filing_id, filer, nodes)
+        world.now += 700
+        assert second_refused == ()
+    assert len(world.docket.read(filed.filing_id, Slot.CASE)) == 1
+    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 1
+    assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
+
+
+def test_a_docket_of_a_new_roster_does_not_sign_under_an_old_one(world: World) -> None:
+    first = world.roster
+    world.rings["New Office"] = KeyRing.generate()
+    office = Organisation("New Office", OrganisationRole.DOCKET, (Member.of("New Office", world.rings["New Office"]),))
+    others = tuple(o for o in first.organisations if o.role is not OrganisationRole.DOCKET)
+    second = replace(first, epoch=2, previous=first.roster_id, organisations=(*others, office))
+    keeper = Keeper(world.docket, world.rings["New Office"], [first, second], world.patience)
+    filed, _ = world.file(world.decision())
+    for _ in range(3):
+        ((_, cause),) = keeper.step(world.now)
+    assert "not on epoch 1" in cause
+    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+
+
+def test_a_docket_whose_clock_is_set_back_waits(world: World) -> None:
+    filing, _ = opened(world, world.nodes())
+    assert world.keeper.step(START - 5000) == ()
+    assert world.docket.read(filing, Slot.BALLOT_LIST) == ()
+    assert world.keeper.step(START + 10) == ()
+    assert world.proceeding(filing).ballot_list is not None
+
+
+def test_a_docket_that_vanishes_is_an_error_with_a_next_step(world: World) -> None:
+    gone = FolderDocket(world.folder / "gone")
+    node = Node(gone, world.rings[PANEL[0]], [world.roster], Notebook(world.folder / "n"), honest)
+    with pytest.raises(Exception, match=r"there is no docket at .*; create the folder, or name the right one"):
+        node.step(world.now)
+
+
+def test_a_docket_that_hides_a_mismatch_still_cannot_uphold_a_false_answer(world: World) -> None:
+    """Two honest MISMATCHes hidden, one shown: no quorum, so no verdict."""
+    filed, filer = world.file(world.decision(edited))
+    for _ in range(6):
+        proceeding = world.round(filed.filing_id, filer, world.nodes())
+    for kept in proceeding.votes:
+        shown = replace(proceeding, votes=(kept,))
+        assert verdict_of(shown) is Verdict.INCONCLUSIVE
+        assert attested(shown) is None
+    assert attested(replace(proceeding, votes=proceeding.votes[:2])) is Verdict.REFUTED
+
+
+def test_a_closed_case_stays_closed(world: World) -> None:
+    filing, proceeding = opened(world, world.nodes())
+    assert proceeding.case is not None
+    world.now = proceeding.case.document.deadlines.attestation + 1
+    before = documents(world)
+    assert phase(proceeding, world.now) is Phase.CLOSED
+    assert world.keeper.step(world.now) == ()
+    for node in world.nodes():
+        assert node.step(world.now) == ()
+    assert documents(world) == before
+    assert to_bytes(world.proceeding(filing).filing.envelope) == to_bytes(proceeding.filing.envelope)

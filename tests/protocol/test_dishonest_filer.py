@@ -1,0 +1,282 @@
+"""A filer who lies gets no verdict; above all, it cannot make an honest operator look refuted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from reperform.consensus.docket import Slot
+from reperform.consensus.filer import FiledDecision, Filer
+from reperform.consensus.proceeding import Proceeding
+from reperform.evidence.ballot import Finding, Reason
+from reperform.evidence.case import Ground, Openings, PanelOpening, Release, Sealed
+from reperform.evidence.commitment import new_key
+from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import Envelope
+from reperform.evidence.encoding import MalformedError
+from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.sealing import Purpose, seal
+from reperform.evidence.tally import Verdict
+from reperform.evidence.values import Record
+from reperform.tests.protocol.play import attested, edited, play, settle, verdict_of
+from reperform.tests.world import PANEL, World
+
+
+def reseal(world: World, proceeding: Proceeding, name: str, message: bytes, purpose: Purpose) -> Sealed:
+    """A message to one panel member, in its place."""
+    ring = world.rings[name]
+    context = proceeding.case_id.value
+    if purpose is Purpose.OUTPUT_KEY:
+        context = proceeding.matter().ballots.list_id.value
+    ciphertext = seal(message, ring.sealing.public, purpose=purpose, context=context)
+    return Sealed(ring.signing.public.key_id, ciphertext)
+
+
+class Liar(Filer):
+    """Gives the panel members named in `lied_to` something else than the others."""
+
+    world: World
+    lied_to: tuple[str, ...] = PANEL
+
+    def opening(self) -> PanelOpening:
+        """What they get."""
+        opening = self._filed.decision.opening
+        return PanelOpening(opening.input, opening.input_key, self._filed.panel_key)
+
+    def key(self) -> bytes:
+        """The key that they get."""
+        return self._filed.decision.opening.output_key
+
+    def _openings(self, proceeding: Proceeding) -> Openings:
+        false = [
+            reseal(self.world, proceeding, name, to_bytes(self.opening()), Purpose.PANEL_OPENING)
+            for name in self.lied_to
+        ]
+        return replace(super()._openings(proceeding), sealed=_mixed(super()._openings(proceeding).sealed, false))
+
+    def _release(self, proceeding: Proceeding) -> Release:
+        false = [reseal(self.world, proceeding, name, self.key(), Purpose.OUTPUT_KEY) for name in self.lied_to]
+        return replace(super()._release(proceeding), sealed=_mixed(super()._release(proceeding).sealed, false))
+
+
+def _mixed(true: tuple[Sealed, ...], false: list[Sealed]) -> tuple[Sealed, ...]:
+    instead = {sealed.recipient: sealed for sealed in false}
+    return tuple(instead.get(sealed.recipient, sealed) for sealed in true)
+
+
+class WrongInput(Liar):
+    def opening(self) -> PanelOpening:
+        return replace(super().opening(), input=to_bytes(Record.of({"income": "0"})))
+
+
+class WrongInputKey(Liar):
+    def opening(self) -> PanelOpening:
+        return replace(super().opening(), input_key=new_key())
+
+
+class ShortInputKey(Liar):
+    def opening(self) -> PanelOpening:
+        return replace(super().opening(), input_key=b"short")
+
+
+class WrongPanelKey(Liar):
+    def opening(self) -> PanelOpening:
+        return replace(super().opening(), panel_key=new_key())
+
+
+class WrongOutputKey(Liar):
+    def key(self) -> bytes:
+        return new_key()
+
+
+class ShortOutputKey(Liar):
+    def key(self) -> bytes:
+        return b""
+
+
+class JunkOpenings(Liar):
+    def _openings(self, proceeding: Proceeding) -> Openings:
+        true = super()._openings(proceeding)
+        return replace(true, sealed=tuple(replace(sealed, ciphertext=b"junk") for sealed in true.sealed))
+
+
+class EmptyOpenings(Liar):
+    def _openings(self, proceeding: Proceeding) -> Openings:
+        return replace(super()._openings(proceeding), sealed=())
+
+
+class JunkRelease(Liar):
+    def _release(self, proceeding: Proceeding) -> Release:
+        true = super()._release(proceeding)
+        return replace(true, sealed=tuple(replace(sealed, ciphertext=b"junk") for sealed in true.sealed))
+
+
+class EmptyRelease(Liar):
+    def _release(self, proceeding: Proceeding) -> Release:
+        return replace(super()._release(proceeding), sealed=())
+
+
+class ReleaseToAnotherList(Liar):
+    def _release(self, proceeding: Proceeding) -> Release:
+        return replace(super()._release(proceeding), ballots=proceeding.case_id)
+
+
+class NoOpenings(Liar):
+    def step(self, proceeding: Proceeding) -> None:
+        pass
+
+
+class NoRelease(Liar):
+    def step(self, proceeding: Proceeding) -> None:
+        if proceeding.ballot_list is None:
+            super().step(proceeding)
+
+
+class TwoOpenings(Liar):
+    def step(self, proceeding: Proceeding) -> None:
+        super().step(proceeding)
+        if proceeding.case is not None and len(self._docket.read(proceeding.filing_id, Slot.OPENINGS)) < 2:
+            self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
+
+
+class TwoReleases(Liar):
+    def step(self, proceeding: Proceeding) -> None:
+        super().step(proceeding)
+        if proceeding.ballot_list is not None and len(self._docket.read(proceeding.filing_id, Slot.RELEASE)) < 2:
+            self._post(proceeding, Slot.RELEASE, self._release(proceeding))
+
+
+REASONS = {
+    WrongInput: Reason.OPENING,
+    WrongInputKey: Reason.OPENING,
+    ShortInputKey: Reason.OPENING,
+    WrongPanelKey: Reason.OPENING,
+    JunkOpenings: Reason.OPENING,
+    EmptyOpenings: Reason.UNANSWERED,
+    NoOpenings: Reason.UNANSWERED,
+    TwoOpenings: Reason.UNANSWERED,
+    WrongOutputKey: Reason.RELEASE,
+    ShortOutputKey: Reason.RELEASE,
+    JunkRelease: Reason.RELEASE,
+    EmptyRelease: Reason.RELEASE,
+    ReleaseToAnotherList: Reason.RELEASE,
+    NoRelease: Reason.RELEASE,
+    TwoReleases: Reason.RELEASE,
+}
+
+
+def liar(world: World, kind: type[Liar], lied_to: tuple[str, ...] = PANEL) -> type[Liar]:
+    """The class of a filer who knows the panel that it lies to."""
+    return type(kind.__name__, (kind,), {"world": world, "lied_to": lied_to})
+
+
+@pytest.mark.parametrize("kind", REASONS, ids=lambda kind: kind.__name__)
+def test_a_lying_filer_gets_no_verdict_but_the_reason(world: World, kind: type[Liar]) -> None:
+    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, kind))
+    assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
+    found = {(signed.document.finding, signed.document.reason) for signed in proceeding.votes}
+    assert found == {(Finding.INDETERMINATE, REASONS[kind])}
+    assert len(proceeding.votes) == len(PANEL)
+    assert attested(proceeding) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kind", [WrongInput, WrongPanelKey, WrongOutputKey], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("victims", [1, 2])
+def test_who_is_lied_to_says_so_and_the_others_judge(world: World, kind: type[Liar], victims: int) -> None:
+    for answer, verdict in ((None, Verdict.UPHELD), (edited, Verdict.REFUTED)):
+        decision = world.decision() if answer is None else world.decision(answer)
+        proceeding, _, _ = play(world, decision, world.nodes(), liar(world, kind, PANEL[:victims]))
+        assert verdict_of(proceeding) is (verdict if victims == 1 else Verdict.INCONCLUSIVE)
+        lied_to = {world.rings[name].signing.public.key_id for name in PANEL[:victims]}
+        puzzled = {s.document.node for s in proceeding.votes if s.document.finding is Finding.INDETERMINATE}
+        assert puzzled == lied_to
+
+
+def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None:
+    class Three(Liar):
+        def _openings(self, proceeding: Proceeding) -> Openings:
+            opening = self.opening()
+            return Openings(
+                proceeding.case_id,
+                tuple(
+                    reseal(
+                        self.world,
+                        proceeding,
+                        name,
+                        to_bytes(replace(opening, input=to_bytes(Record.of({"income": str(i)})))),
+                        Purpose.PANEL_OPENING,
+                    )
+                    for i, name in enumerate(PANEL)
+                ),
+            )
+
+    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, Three))
+    assert {signed.document.reason for signed in proceeding.votes} == {Reason.OPENING}
+    assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
+
+
+def test_an_audit_whose_openings_never_come_is_unanswered(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
+    filer = liar(world, NoOpenings)(world.docket, world.filer_keys, filed)
+    filer.file()
+    proceeding = settle(world, filed.filing_id, filer, world.nodes())
+    assert verdict_of(proceeding) is attested(proceeding) is Verdict.UNANSWERED
+
+
+def test_a_minority_cannot_call_an_answered_audit_unanswered(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
+    filer = liar(world, EmptyOpenings, ())(world.docket, world.filer_keys, filed)
+    filer.file()
+    proceeding = settle(world, filed.filing_id, filer, world.nodes()[:1])
+    assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
+
+
+def test_another_filers_openings_and_release_are_refused(world: World) -> None:
+    decision = world.decision()
+    filed, filer = world.file(decision)
+    stranger = Filer(world.docket, KeyRing.generate(), filed)
+    world.keeper.step(world.now)
+    stranger.step(world.proceeding(filed.filing_id))
+    assert world.proceeding(filed.filing_id).openings is None
+    proceeding = settle(world, filed.filing_id, filer, world.nodes())
+    assert verdict_of(proceeding) is Verdict.UPHELD
+    assert any(refused.slot is Slot.OPENINGS for refused in proceeding.refused)
+
+
+def test_a_filing_that_no_answer_could_be_sealed_to_is_refused(world: World) -> None:
+    """With such a key MATCH could be voted and MISMATCH could not."""
+    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    proceeding, _, _ = play(world, world.decision(), [])
+    with pytest.raises(MalformedError, match="sealing key"):
+        replace(proceeding.filing.document, sealing=bytes(32))
+    # Nor can one be read that somebody else wrote.
+    good = filed.filing.payload
+    bad = good.replace(world.filer_keys.sealing.public, bytes(32))
+    assert bad != good
+    envelope = Envelope.sign_bytes(filed.filing.payload_type, bad, [world.filer_keys.signing])
+    forged = replace(filed, filing=envelope)
+    Filer(world.docket, world.filer_keys, forged).file()
+    causes = dict(world.keeper.step(world.now))
+    assert "sealing key" in causes[forged.filing_id]
+
+
+def test_a_filing_signed_by_another_key_is_refused(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    forged = replace(
+        filed,
+        filing=Envelope.sign_bytes(filed.filing.payload_type, filed.filing.payload, [KeyRing.generate().signing]),
+    )
+    Filer(world.docket, world.filer_keys, forged).file()
+    ((name, cause),) = world.keeper.step(world.now)
+    assert name == filed.filing_id
+    assert "has no say here" in cause
+    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+
+
+def test_a_filing_without_its_receipt_is_named_and_passed_over(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    world.docket.post(filed.filing_id, Slot.FILING, filed.filing)
+    ((name, cause),) = world.keeper.step(world.now)
+    assert (name, "has no valid receipt" in cause) == (filed.filing_id, True)
+    other, filer = world.file(world.decision(income="2"))
+    assert verdict_of(settle(world, other.filing_id, filer, world.nodes())) is Verdict.UPHELD
