@@ -53,7 +53,7 @@ def scaled_integers(vectors: Tensor, dim: int, bits: int, operation: str) -> Sca
         peak = vectors.sum(dim, keepdim=True).to(torch.float64)
     check_finite(peak, operation)
     exponent = exponent_above(peak)
-    integers = vectors.to(torch.float64) * power_of_two(bits - exponent)
+    integers = vectors.to(torch.float64, copy=True).mul_(power_of_two(bits - exponent))
     scale = torch.where(peak == 0, 0.0, power_of_two(exponent))
     return ScaledIntegers(integers.round_(), scale, bits)
 
