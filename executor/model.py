@@ -42,7 +42,7 @@ class PinnedModel:
 
     manifest: Manifest
     model_id: Digest
-    _program: Program
+    program: Program
     _encoder: Encoder
 
     @classmethod
@@ -76,7 +76,7 @@ class PinnedModel:
         return output, trace.root()
 
     def _batch(self, inputs: Sequence[Input], observe: Observer | None) -> Iterator[Output]:
-        results = self._program(*self.tensors(inputs), observe=observe)
+        results = self.program(*self.tensors(inputs), observe=observe)
         for name, result in zip(self.manifest.outputs, results, strict=True):
             if result.dtype != torch.float32 or result.shape[:1] != (len(inputs),):
                 shape = f"{result.dtype} {list(result.shape)}"

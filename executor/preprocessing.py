@@ -6,7 +6,7 @@ travel further than the personal data in it may.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -25,12 +25,14 @@ class InputError(ReperformError):
     """An input that the pinned model does not take."""
 
 
+Reader = Callable[[str | None], Sequence[float]]
+
+
 class RecordEncoder:
     """Records to rows, as a RecordInput says."""
 
     def __init__(self, spec: RecordInput) -> None:
-        self._columns = spec.columns
-        self._names = {column.name for column in spec.columns}
+        self._readers = {c.name: _category(c) if isinstance(c, CategoryColumn) else _number(c) for c in spec.columns}
         # The column that each element of a row comes from.
         self._origin = [c.name for c in spec.columns for _ in (c.categories if isinstance(c, CategoryColumn) else "x")]
 
@@ -51,34 +53,45 @@ class RecordEncoder:
 
     def _row(self, record: Record) -> list[float]:
         values = {entry.column: entry.value for entry in record.entries}
-        if undeclared := sorted(values.keys() - self._names):
+        if undeclared := sorted(values.keys() - self._readers.keys()):
             raise InputError(f"column {undeclared[0]!r:.60} is not one that the model declares", advice=_REFUSED)
         row: list[float] = []
-        for column in self._columns:
-            if column.name not in values:
-                raise InputError(f"column {column.name!r} is not in the record", advice=_REFUSED)
-            value = values[column.name]
-            row += _category(column, value) if isinstance(column, CategoryColumn) else [_number(column, value)]
+        for name, read in self._readers.items():
+            if name not in values:
+                raise InputError(f"column {name!r} is not in the record", advice=_REFUSED)
+            row += read(values[name])
         return row
 
 
-def _category(column: CategoryColumn, value: str | None) -> list[float]:
-    if value not in column.categories:
-        what = "no value" if value is None else "a category that the model does not know"
-        raise InputError(f"column {column.name!r} has {what}", advice=_REFUSED)
-    return [float(value == category) for category in column.categories]
+def _category(column: CategoryColumn) -> Reader:
+    rows = {category: [float(category == c) for c in column.categories] for category in column.categories}
+
+    def read(value: str | None) -> Sequence[float]:
+        if value is None or value not in rows:
+            what = "no value" if value is None else "a category that the model does not know"
+            raise InputError(f"column {column.name!r} has {what}", advice=_REFUSED)
+        return rows[value]
+
+    return read
 
 
-def _number(column: NumberColumn, value: str | None) -> float:
-    text = column.missing if value is None else value
-    if text is None:
-        raise InputError(f"column {column.name!r} has no value, and the model has no stand-in for it", advice=_REFUSED)
-    try:
-        number = parse_decimal(text)
-    except MalformedError:
-        # Not chained: the cause would carry the value.
-        raise InputError(f"column {column.name!r} has a value that is not a finite number", advice=_REFUSED) from None
-    return (number - float(column.mean)) / float(column.scale)
+def _number(column: NumberColumn) -> Reader:
+    mean, scale = float(column.mean), float(column.scale)
+
+    def read(value: str | None) -> Sequence[float]:
+        text = column.missing if value is None else value
+        if text is None:
+            cause = f"column {column.name!r} has no value, and the model has no stand-in for it"
+            raise InputError(cause, advice=_REFUSED)
+        try:
+            number = parse_decimal(text)
+        except MalformedError:
+            # Not chained: the cause could carry the value.
+            cause = f"column {column.name!r} has a value that is not a finite number"
+            raise InputError(cause, advice=_REFUSED) from None
+        return ((number - mean) / scale,)
+
+    return read
 
 
 class TextEncoder:

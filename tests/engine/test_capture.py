@@ -25,7 +25,7 @@ class Of(nn.Module):
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.inner = nn.Module()
-        self.inner.forward = function  # type: ignore[method-assign]
+        self.inner.forward = function
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.inner(x)
@@ -69,6 +69,8 @@ def test_the_error_says_how_many_operations_there_are_and_where_they_are_listed(
 
 def test_a_module_that_changes_a_buffer_is_refused(tmp_path: Path) -> None:
     class Counts(nn.Module):
+        seen: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("seen", torch.zeros(4))
