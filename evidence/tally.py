@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
 
 from .ballot import Ballot, BallotList, Finding, Reason, Vote, ballot_commitment, ballot_id
 from .case import Case, Ground, case_id
@@ -93,7 +92,6 @@ class Line:
 class Tally:
     """The verdict, the answer and trace that a quorum agreed on (UPHELD and REFUTED only), and every vote."""
 
-    KIND: ClassVar[str] = "tally/v1"
     verdict: Verdict
     answer: Digest | None
     trace: Digest | None
