@@ -125,10 +125,10 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     if opened_filing is None:
         raise MalformedError(f"{filing.short()} is not a valid filing: {sieve.cause(Slot.FILING)}")
     request = opened_filing.document
-    receipt = sieve.only(Slot.RECEIPT, partial(_open_receipt, filing=request, rosters=rosters))
-    if receipt is None:
+    issued = sieve.only(Slot.RECEIPT, partial(_open_receipt, filing=request, rosters=rosters))
+    if issued is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
-    roster = named_roster(rosters, receipt.document.roster)
+    receipt, roster = issued
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),
@@ -207,10 +207,11 @@ def _open_filing(envelope: Envelope, name: Digest) -> Signed[Filing]:
     return open_filing(envelope)
 
 
-def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster]) -> Signed[Receipt]:
+def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster]) -> tuple[Signed[Receipt], Roster]:
     if receipt_id(envelope) != filing.receipt:
         raise MalformedError("it is not the receipt that the filing names")
-    return open_receipt(envelope, named_roster(rosters, envelope.parse(Receipt).roster))
+    roster = named_roster(rosters, envelope.parse(Receipt).roster)
+    return open_receipt(envelope, roster), roster
 
 
 def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Case]:

@@ -9,6 +9,7 @@ from typing import Final
 from reperform.consensus.conclusion import NoQuorumError, conclude
 from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.proceeding import Phase, Proceeding, phase
+from reperform.evidence.case import Case
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.receipt import DecisionFile
@@ -54,10 +55,15 @@ def settle(world: World, filing: Digest, filer: Filer, nodes: Sequence[Node]) ->
             return proceeding  # nobody has anything left to say
         if proceeding.case is None:
             raise AssertionError(f"a proceeding that is {where} without a case")
-        limits = proceeding.case.document.deadlines
-        steps = (limits.openings, limits.ballots, limits.release, limits.votes, limits.attestation)
-        world.now = min(step for step in steps if step >= world.now) + 1
+        world.now = next_deadline(proceeding.case.document, world.now) + 1
     raise AssertionError(f"still not closed after {MAX_ROUNDS} rounds")
+
+
+def next_deadline(case: Case, now: int) -> int:
+    """The deadline that passes next."""
+    limits = case.deadlines
+    steps = (limits.openings, limits.ballots, limits.release, limits.votes, limits.attestation)
+    return min(step for step in steps if step >= now)
 
 
 def documents(world: World) -> frozenset[Path]:

@@ -36,14 +36,14 @@ def everything(world: World) -> bytes:
 
 def until_closed(world: World, filed: FiledDecision, filer: Filer, nodes: list[Node]) -> Iterator[None]:
     """Step by step, for as long as the list of ballots is open."""
-    for party in itertools.cycle(
-        [
-            lambda: world.keeper.step(world.now),
-            lambda: filer.step(world.proceeding(filed.filing_id)),
-            *(lambda node=node: node.step(world.now) for node in nodes),
-        ]
-    ):
-        party()
+    for turn in itertools.count():
+        who = turn % (len(nodes) + 2)
+        if who == 0:
+            world.keeper.step(world.now)
+        elif who == 1:
+            filer.step(world.proceeding(filed.filing_id))
+        else:
+            nodes[who - 2].step(world.now)
         if world.proceeding(filed.filing_id).ballot_list is not None:
             return
         yield

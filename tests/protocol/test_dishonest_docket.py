@@ -13,7 +13,7 @@ from reperform.consensus.folder import FolderDocket
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import Phase, Proceeding, collect, phase
 from reperform.evidence.ballot import BallotList, ballot_id
-from reperform.evidence.case import Case
+from reperform.evidence.case import Case, Filing
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
@@ -221,7 +221,7 @@ def test_a_case_on_another_filing_or_roster_is_refused(world: World) -> None:
     assert "the case names another roster" in causes
 
 
-def world_filing(world: World, filing: Digest) -> object:
+def world_filing(world: World, filing: Digest) -> Filing:
     """The filing of this name."""
     return world.proceeding(filing).filing.document
 

@@ -9,142 +9,36 @@ from reperform.consensus.docket import Slot
 from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.proceeding import Proceeding
 from reperform.evidence.ballot import Finding, Reason
-from reperform.evidence.case import Ground, Openings, PanelOpening, Release, Sealed
-from reperform.evidence.commitment import new_key
+from reperform.evidence.case import Ground, Openings
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keyfile import KeyRing
-from reperform.evidence.sealing import Purpose, seal
+from reperform.evidence.sealing import Purpose
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Record
+from reperform.tests.protocol.lying_filers import (
+    EmptyOpenings,
+    EmptyRelease,
+    JunkOpenings,
+    JunkRelease,
+    Liar,
+    NoOpenings,
+    NoRelease,
+    ReleaseToAnotherList,
+    ShortInputKey,
+    ShortOutputKey,
+    TwoOpenings,
+    TwoReleases,
+    WrongInput,
+    WrongInputKey,
+    WrongOutputKey,
+    WrongPanelKey,
+    liar,
+    reseal,
+)
 from reperform.tests.protocol.play import attested, edited, play, settle, verdict_of
 from reperform.tests.world import PANEL, World
-
-
-def reseal(world: World, proceeding: Proceeding, name: str, message: bytes, purpose: Purpose) -> Sealed:
-    """A message to one panel member, in its place."""
-    ring = world.rings[name]
-    context = proceeding.case_id.value
-    if purpose is Purpose.OUTPUT_KEY:
-        context = proceeding.matter().ballots.list_id.value
-    ciphertext = seal(message, ring.sealing.public, purpose=purpose, context=context)
-    return Sealed(ring.signing.public.key_id, ciphertext)
-
-
-class Liar(Filer):
-    """Gives the panel members named in `lied_to` something else than the others."""
-
-    world: World
-    lied_to: tuple[str, ...] = PANEL
-
-    def opening(self) -> PanelOpening:
-        """What they get."""
-        opening = self._filed.decision.opening
-        return PanelOpening(opening.input, opening.input_key, self._filed.panel_key)
-
-    def key(self) -> bytes:
-        """The key that they get."""
-        return self._filed.decision.opening.output_key
-
-    def _openings(self, proceeding: Proceeding) -> Openings:
-        false = [
-            reseal(self.world, proceeding, name, to_bytes(self.opening()), Purpose.PANEL_OPENING)
-            for name in self.lied_to
-        ]
-        return replace(super()._openings(proceeding), sealed=_mixed(super()._openings(proceeding).sealed, false))
-
-    def _release(self, proceeding: Proceeding) -> Release:
-        false = [reseal(self.world, proceeding, name, self.key(), Purpose.OUTPUT_KEY) for name in self.lied_to]
-        return replace(super()._release(proceeding), sealed=_mixed(super()._release(proceeding).sealed, false))
-
-
-def _mixed(true: tuple[Sealed, ...], false: list[Sealed]) -> tuple[Sealed, ...]:
-    instead = {sealed.recipient: sealed for sealed in false}
-    return tuple(instead.get(sealed.recipient, sealed) for sealed in true)
-
-
-class WrongInput(Liar):
-    def opening(self) -> PanelOpening:
-        return replace(super().opening(), input=to_bytes(Record.of({"income": "0"})))
-
-
-class WrongInputKey(Liar):
-    def opening(self) -> PanelOpening:
-        return replace(super().opening(), input_key=new_key())
-
-
-class ShortInputKey(Liar):
-    def opening(self) -> PanelOpening:
-        return replace(super().opening(), input_key=b"short")
-
-
-class WrongPanelKey(Liar):
-    def opening(self) -> PanelOpening:
-        return replace(super().opening(), panel_key=new_key())
-
-
-class WrongOutputKey(Liar):
-    def key(self) -> bytes:
-        return new_key()
-
-
-class ShortOutputKey(Liar):
-    def key(self) -> bytes:
-        return b""
-
-
-class JunkOpenings(Liar):
-    def _openings(self, proceeding: Proceeding) -> Openings:
-        true = super()._openings(proceeding)
-        return replace(true, sealed=tuple(replace(sealed, ciphertext=b"junk") for sealed in true.sealed))
-
-
-class EmptyOpenings(Liar):
-    def _openings(self, proceeding: Proceeding) -> Openings:
-        return replace(super()._openings(proceeding), sealed=())
-
-
-class JunkRelease(Liar):
-    def _release(self, proceeding: Proceeding) -> Release:
-        true = super()._release(proceeding)
-        return replace(true, sealed=tuple(replace(sealed, ciphertext=b"junk") for sealed in true.sealed))
-
-
-class EmptyRelease(Liar):
-    def _release(self, proceeding: Proceeding) -> Release:
-        return replace(super()._release(proceeding), sealed=())
-
-
-class ReleaseToAnotherList(Liar):
-    def _release(self, proceeding: Proceeding) -> Release:
-        return replace(super()._release(proceeding), ballots=proceeding.case_id)
-
-
-class NoOpenings(Liar):
-    def step(self, proceeding: Proceeding) -> None:
-        pass
-
-
-class NoRelease(Liar):
-    def step(self, proceeding: Proceeding) -> None:
-        if proceeding.ballot_list is None:
-            super().step(proceeding)
-
-
-class TwoOpenings(Liar):
-    def step(self, proceeding: Proceeding) -> None:
-        super().step(proceeding)
-        if proceeding.case is not None and len(self._docket.read(proceeding.filing_id, Slot.OPENINGS)) < 2:
-            self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
-
-
-class TwoReleases(Liar):
-    def step(self, proceeding: Proceeding) -> None:
-        super().step(proceeding)
-        if proceeding.ballot_list is not None and len(self._docket.read(proceeding.filing_id, Slot.RELEASE)) < 2:
-            self._post(proceeding, Slot.RELEASE, self._release(proceeding))
-
 
 REASONS = {
     WrongInput: Reason.OPENING,
@@ -165,14 +59,9 @@ REASONS = {
 }
 
 
-def liar(world: World, kind: type[Liar], lied_to: tuple[str, ...] = PANEL) -> type[Liar]:
-    """The class of a filer who knows the panel that it lies to."""
-    return type(kind.__name__, (kind,), {"world": world, "lied_to": lied_to})
-
-
 @pytest.mark.parametrize("kind", REASONS, ids=lambda kind: kind.__name__)
 def test_a_lying_filer_gets_no_verdict_but_the_reason(world: World, kind: type[Liar]) -> None:
-    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, kind))
+    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, kind, PANEL))
     assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
     found = {(signed.document.finding, signed.document.reason) for signed in proceeding.votes}
     assert found == {(Finding.INDETERMINATE, REASONS[kind])}
@@ -210,14 +99,14 @@ def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None
                 ),
             )
 
-    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, Three))
+    proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, Three, PANEL))
     assert {signed.document.reason for signed in proceeding.votes} == {Reason.OPENING}
     assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
 
 
 def test_an_audit_whose_openings_never_come_is_unanswered(world: World) -> None:
     filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
-    filer = liar(world, NoOpenings)(world.docket, world.filer_keys, filed)
+    filer = liar(world, NoOpenings, PANEL)(world.docket, world.filer_keys, filed)
     filer.file()
     proceeding = settle(world, filed.filing_id, filer, world.nodes())
     assert verdict_of(proceeding) is attested(proceeding) is Verdict.UNANSWERED
