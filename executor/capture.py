@@ -47,7 +47,7 @@ def capture(
     and the largest each can be. Operations must be among `operations`. Raises PinError, naming what is not
     supported and its place.
     """
-    stored = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    stored = dict([*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)])
     module = copy.deepcopy(module).eval()
     if any(t.dtype in _HALF for t in stored.values()):
         module = module.float()
