@@ -18,6 +18,7 @@ from typing import Final, Self
 from ..evidence.digest import Digest
 from ..evidence.documents import from_bytes, to_bytes
 from ..evidence.dsse import Envelope
+from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.receipt import DECISION_ID_BYTES
 
@@ -139,8 +140,8 @@ class Journal:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path} cannot be read: {error}", advice="restore it from its backup") from error
+        except (sqlite3.Error, MalformedError) as error:
+            raise JournalError(f"{self.path} is damaged: {error}", advice="restore it from its backup") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

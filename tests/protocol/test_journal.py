@@ -1,0 +1,172 @@
+"""The executor's journal: no number is lost, used twice or skipped, whatever happens to the process."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import payload_type
+from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.receipt import Abandonment, AbandonReason, Receipt, open_abandonment, open_receipt
+from reperform.executor.journal import Entry, Journal, JournalError
+from reperform.tests.world import BANK, World
+
+SCRIPT: Final = Path(__file__).with_name("killed_executor.py")
+BATCH: Final = 2
+
+
+def decide(world: World, statement: int, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Decide one batch in a process that is killed at a statement, or cannot write files beyond `limit` bytes."""
+
+    def full() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, SCRIPT, world.folder, str(statement), str(BATCH)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=full,
+    )
+
+
+@pytest.fixture
+def bank(world: World) -> World:
+    """A world whose bank can be started from disk."""
+    world.rings[BANK].write(world.folder / "bank.key")
+    (world.folder / "roster").write_bytes(to_bytes(world.roster))
+    return world
+
+
+def read(world: World) -> list[Entry]:
+    """All settled numbers; there must be no open one."""
+    with Journal(world.folder / "journal", world.rings[BANK].signing.public.key_id) as journal:
+        assert journal.open_reservations() == ()
+        return list(journal.entries())
+
+
+def test_killed_at_every_statement_every_number_ends_as_receipt_or_abandonment(bank: World) -> None:
+    handed_out: dict[int, str] = {}
+    kills = 0
+    for statement in range(1, 100):
+        done = decide(bank, statement)
+        for line in done.stdout.splitlines()[: BATCH if done.returncode == 0 else None]:
+            sequence, receipt = line.split()
+            assert int(sequence) not in handed_out
+            handed_out[int(sequence)] = receipt
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
+    assert kills > 15
+    assert decide(bank, 0).returncode == 0
+    entries = read(bank)
+    assert [entry.sequence for entry in entries] == list(range(len(entries)))
+    receipts, abandoned = {}, 0
+    for entry in entries:
+        if entry.envelope.payload_type == payload_type(Receipt):
+            signed = open_receipt(entry.envelope, bank.roster)
+            assert signed.document.sequence == entry.sequence
+            receipts[entry.sequence] = entry.envelope.payload.hex()
+        else:
+            given_up = open_abandonment(entry.envelope, bank.roster).document
+            assert (given_up.sequence, given_up.reason) == (entry.sequence, AbandonReason.CRASHED)
+            abandoned += 1
+    assert handed_out.items() <= receipts.items()
+    assert abandoned >= BATCH
+    decisions = [_decision(entry) for entry in entries]
+    assert len(set(decisions)) == len(decisions)
+
+
+def _decision(entry: Entry) -> bytes:
+    if entry.envelope.payload_type == payload_type(Receipt):
+        return entry.envelope.parse(Receipt).decision
+    return entry.envelope.parse(Abandonment).decision
+
+
+def test_a_second_process_is_refused_while_the_first_one_works(bank: World) -> None:
+    with Journal(bank.folder / "journal", bank.rings[BANK].signing.public.key_id) as journal:
+        reserved = journal.reserve(1)
+        done = decide(bank, 0)
+        assert done.returncode != 0
+        assert "is in use by another process; one executor at a time; stop the other" in done.stderr
+        assert done.stdout == ""
+        assert journal.open_reservations() == reserved
+    assert decide(bank, 0).returncode == 0
+    assert [entry.sequence for entry in read(bank)] == [0, 1, 2]
+
+
+def test_a_second_journal_in_the_same_process_is_refused_too(bank: World) -> None:
+    key = bank.rings[BANK].signing.public.key_id
+    with Journal(bank.folder / "journal", key), pytest.raises(JournalError, match="in use"):
+        Journal(bank.folder / "journal", key)
+
+
+def test_a_journal_of_another_key_is_refused_and_not_locked(bank: World) -> None:
+    assert decide(bank, 0).returncode == 0
+    with pytest.raises(JournalError, match="belongs to another executor key; give each key"):
+        Journal(bank.folder / "journal", KeyRing.generate().signing.public.key_id)
+    assert len(read(bank)) == BATCH
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to look like a file" * 100, b"SQLite format 3\0"]
+)
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(bank: World, content: bytes) -> None:
+    (bank.folder / "journal").write_bytes(content)
+    with pytest.raises(JournalError, match="cannot be used as a journal"):
+        Journal(bank.folder / "journal", bank.rings[BANK].signing.public.key_id)
+    assert (bank.folder / "journal").read_bytes() == content
+
+
+def test_a_place_that_is_no_folder_is_refused(bank: World) -> None:
+    with pytest.raises(JournalError, match="cannot be used as a journal"):
+        Journal(bank.folder / "bank.key" / "journal", bank.rings[BANK].signing.public.key_id)
+
+
+@pytest.mark.parametrize("room", [0, 4096, 16384, 40960, 61440])
+def test_a_full_disk_gives_an_error_and_no_half_decision(bank: World, room: int) -> None:
+    """The largest files here are the journal and its write-ahead log; the limit is on each."""
+    done = decide(bank, 0, limit=room)
+    if done.returncode == 0:
+        assert room > 40000
+        assert len(read(bank)) == BATCH
+        return
+    assert "JournalError" in done.stderr
+    assert "Traceback" in done.stderr  # the command line, which this script is not, would print the last line
+    assert done.stdout == ""
+    assert decide(bank, 0).returncode == 0
+    entries = read(bank)
+    assert [entry.sequence for entry in entries] == list(range(len(entries)))
+    assert [entry.envelope.payload_type for entry in entries[-BATCH:]] == [payload_type(Receipt)] * BATCH
+
+
+def test_damage_in_the_file_is_an_error_of_the_journal(bank: World) -> None:
+    assert decide(bank, 0).returncode == 0
+    path = bank.folder / "journal"
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE entry SET envelope = x'00' WHERE sequence = 1")
+    database.close()
+    with Journal(path, bank.rings[BANK].signing.public.key_id) as journal, pytest.raises(JournalError, match="damaged"):
+        list(journal.entries())
+
+
+def test_a_number_is_settled_once(bank: World) -> None:
+    assert decide(bank, 0).returncode == 0
+    settled = read(bank)
+    with Journal(bank.folder / "journal", bank.rings[BANK].signing.public.key_id) as journal:
+        (number,) = journal.reserve(1)
+        assert number.sequence == BATCH
+        for wrong in (settled[0], Entry(99, settled[0].envelope, None)):
+            with pytest.raises(JournalError, match="is not reserved, or settled already"):
+                journal.record([Entry(number.sequence, settled[0].envelope, None), wrong])
+        assert journal.open_reservations() == (number,)  # all or none
+        assert list(journal.entries()) == settled
