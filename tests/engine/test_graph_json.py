@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.values import DType
@@ -47,6 +47,7 @@ def test_a_graph_comes_back_equal_and_to_the_same_bytes() -> None:
 
 
 @given(st.lists(arguments, max_size=4), st.dictionaries(st.sampled_from(["dim", "keepdim"]), arguments))
+@settings(deadline=None)
 def test_every_argument_comes_back(args: list[object], kwargs: dict[str, object]) -> None:
     node = Node("y", "aten.relu.default", tuple(args), kwargs)  # type: ignore[arg-type]
     graph = Graph((GraphInput("x", DType.F32, ()),), (), (node,), ("y",))
@@ -67,12 +68,14 @@ def test_a_graph_of_too_many_nodes_is_refused() -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_random_bytes_raise_nothing_but_our_errors(data: bytes) -> None:
     with pytest.raises(ReperformError):
         from_json(data)
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255), st.integers(0, 2))
+@settings(deadline=None)
 def test_mutated_bytes_are_refused_or_mean_the_same_bytes(at: int, byte: int, kind: int) -> None:
     text = to_json(EVERYTHING)
     at %= len(text)
@@ -89,6 +92,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(["version", "inputs", "weights", "nodes", "outputs"]), json_values)
+@settings(deadline=None)
 def test_a_part_of_any_other_type_raises_nothing_but_our_errors(part: str, value: object) -> None:
     body = {**json.loads(to_json(EVERYTHING)), part: value}
     with contextlib.suppress(ReperformError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.manifest import CategoryColumn, NumberColumn, RecordInput, TextInput
@@ -64,6 +64,7 @@ def test_a_column_left_out_is_named() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(["income", "kind", "debts", "x"]), st.none() | st.text(max_size=8)))
+@settings(deadline=None)
 def test_any_row_gives_a_row_or_our_error(row: dict[str, str | None]) -> None:
     try:
         (x,) = RecordEncoder(SPEC).tensors([Record.of(row)])
@@ -109,6 +110,7 @@ def test_the_empty_text_is_a_text(tokenizer: bytes) -> None:
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_any_text_gives_tokens_or_our_error(text: str) -> None:
     with contextlib.suppress(ReperformError):
         _texts(SMALL).tensors([Text(text)])
@@ -130,6 +132,7 @@ SMALL = json.dumps(
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255))
+@settings(deadline=None)
 def test_a_mutated_tokenizer_raises_nothing_but_our_errors(at: int, byte: int) -> None:
     at %= len(SMALL)
     with contextlib.suppress(ReperformError):
