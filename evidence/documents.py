@@ -73,7 +73,7 @@ def _reader(hint: Any) -> Reader:
     if origin is tuple:
         return _sequence(get_args(hint)[0])
     if hint is Digest:
-        return lambda value, path: _at(path, lambda: Digest(_exact(bytes, value, path)))
+        return _digest
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return _member(hint)
     if isinstance(hint, type) and is_dataclass(hint):
@@ -85,6 +85,11 @@ def _exact(kind: Any, value: Value, path: str) -> Any:
     if type(value) is not kind:
         raise MalformedError(f"{path} is {_describe(value)}, expected {_name(kind)}")
     return value
+
+
+def _digest(value: Value, path: str) -> Digest:
+    raw = _exact(bytes, value, path)
+    return _at(path, lambda: Digest(raw))
 
 
 def _member(enum: type[StrEnum]) -> Reader:

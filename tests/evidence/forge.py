@@ -66,7 +66,7 @@ def altered(value: Any, path: Path, leaf: Any) -> Any:
     if not path:
         return leaf
     key, *rest = path
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     copy[key] = altered(value[key], tuple(rest), leaf)
     return copy
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,6 +62,7 @@ def signing_key(name: str) -> SigningKey:
     return SigningKey(Ed25519PrivateKey.from_private_bytes(secret(f"{name} signs")))
 
 
+@cache
 def ring(name: str) -> KeyRing:
     """All the keys of a name."""
     sealing = SealingKey(X25519PrivateKey.from_private_bytes(secret(f"{name} receives")))
@@ -104,7 +106,7 @@ class Scene:
         keys = ring(node)
         return (keys.signing,) if self.suite is Suite.ED25519 else keys.signers
 
-    @property
+    @cached_property
     def roster(self) -> Roster:
         """Epoch 1."""
         roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
@@ -226,7 +228,7 @@ class Story:
         vote = Vote(
             case=case_id(self.case),
             receipt=receipt_id(self.receipt),
-            roster=self.scene.roster.roster_id,
+            roster=receipt.roster,
             epoch=1,
             model=receipt.model,
             execution_class=receipt.execution_class,
@@ -245,6 +247,10 @@ class Story:
 
     def matter(self) -> Matter:
         """What the votes are about."""
+        return self._matter
+
+    @cached_property
+    def _matter(self) -> Matter:
         assert self.ballot_list is not None
         roster = self.scene.roster
         return Matter(
