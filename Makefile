@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Threads that wait by spinning slow each other down when processes share cores; no result depends on it.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: demo test check dev clean
 
 demo: $(READY)

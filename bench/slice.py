@@ -14,16 +14,15 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-
 from reperform.bench.machine import machine
 from reperform.evidence.documents import to_bytes
-from reperform.evidence.receipt import DecisionFile
+from reperform.evidence.values import Record, Text
 from reperform.evidence.verify import verify
-from reperform.evidence.values import Output, Record, Text
 from reperform.examples.mortgage.data import applications
 from reperform.examples.mortgage.train import record, train_and_pin
 from reperform.examples.sentence_encoder.pin import native, pin_encoder
@@ -94,7 +93,7 @@ def encoder(folder: Path) -> dict[str, float]:
         ids = torch.randint(1000, 30000, (batch, tokens), generator=torch.Generator().manual_seed(0))
         mask = torch.ones_like(ids)
         with torch.inference_mode():
-            portable, plain = in_turn(lambda i=ids, m=mask: model._program(i, m), lambda i=ids, m=mask: module(i, m))
+            portable, plain = in_turn(partial(model.program, ids, mask), partial(module, ids, mask))
         found[name] = portable / plain
         found[f"{name}_native_ms"] = plain * 1e3
     evidence = seconds(lambda: model.run([Text("Income too low.")]))

@@ -41,6 +41,7 @@ def decide(
     in_force = read_rosters(roster, roots)[-1].document
     keys = read_keys(key)
     pinned = PinnedModel.load(model)
+    pinned.tensors(values)  # a row that the model does not take is refused before any number is reserved
     with Journal(journal, keys.signing.public.key_id) as opened, progress.status(f"deciding {len(values)} inputs"):
         decisions = Executor(pinned, keys, in_force, opened, now).decide(values)
     for decision in decisions:

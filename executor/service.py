@@ -17,6 +17,7 @@ from ..evidence.roster import OrganisationRole, Roster
 from ..evidence.sealing import Purpose, seal
 from ..evidence.values import Input, Output
 from .journal import Entry, Journal, Reservation
+from .preprocessing import InputError
 
 Clock = Callable[[], int]
 
@@ -31,7 +32,7 @@ class Model(Protocol):
     def model_id(self) -> Digest: ...
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
-        """One output per input. Raises ReperformError; the results do not depend on the batch."""
+        """One output per input; the results do not depend on the batch. Raises InputError, or ReperformError."""
         ...
 
 
@@ -73,8 +74,9 @@ class Executor:
                 Decision(number.sequence, output, self._receipt(number, value, output))
                 for number, value, output in zip(reserved, inputs, outputs, strict=True)
             ]
-        except BaseException:
-            self._abandon(reserved, AbandonReason.RUN_FAILED)
+        except BaseException as error:
+            refused = isinstance(error, InputError)
+            self._abandon(reserved, AbandonReason.INPUT_REFUSED if refused else AbandonReason.RUN_FAILED)
             raise
         self._journal.record([self._entry(*pair) for pair in zip(reserved, decisions, strict=True)])
         return decisions
