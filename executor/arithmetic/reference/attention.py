@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, RefusedArithmeticError
-from .dot import LONGEST_DOT, PRECISION, dot_operand, dot_products, exact_products, positive_zero
+from .dot import LONGEST_DOT, PRECISION, dot_operand, dot_products, exact_products
 from .functions import exp, log, rsqrt
 from .scaling import exact_sum, scaled_integers
 from .sums import LONGEST_SUM
+from .zeros import positive_zero
 
 # The weights e^t, which are at most 1, are counted in units of 2^-40.
 _UNIT_BITS = 40

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..errors import RefusedArithmeticError
 from .scaling import ScaledIntegers, scaled_integers
+from .zeros import positive_zero
 
 PRECISION = 20
 LONGEST_DOT = 1 << 20
@@ -77,8 +78,3 @@ def exact_products(a: Tensor, b: Tensor) -> Tensor:
     for block in blocks[1:]:
         total += torch.matmul(a[..., block], columns[..., block, :]).to(torch.int64)
     return total.to(torch.float64)
-
-
-def positive_zero(result: Tensor) -> Tensor:
-    """The same values with -0 as +0, in place: (-0) + (+0) is +0, and x + 0 is x."""
-    return result.add_(0.0)

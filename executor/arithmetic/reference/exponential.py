@@ -39,14 +39,9 @@ def polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:
     return result.add_(coefficients[0])
 
 
-def bounded(x: Tensor, low: float, high: float) -> Tensor:
-    """X within [low, high], for nonzero bounds; NaN stays."""
-    return x.clamp(low, high)
-
-
 def exp64(x: Tensor, low_part: Tensor | None = None) -> Tensor:
     """e^(x + low_part) for abs(x) ≤ 120 of at most 48 bits, and a low_part below 2^-20·x."""
-    reduced, exponent_bits, _ = _reduce(x, low_part)
+    reduced, exponent_bits = _reduce(x, low_part)
     result = polynomial(reduced, _EXP)
     # e^r lies in (0.7, 1.42): adding k to the exponent field multiplies by 2^k exactly.
     result.view(torch.int64).add_(exponent_bits)
@@ -55,15 +50,15 @@ def exp64(x: Tensor, low_part: Tensor | None = None) -> Tensor:
 
 def expm1_64(x: Tensor) -> Tensor:
     """e^x - 1 for 0 ≤ x ≤ 120 of at most 48 bits."""
-    reduced, exponent_bits, _ = _reduce(x, None)
+    reduced, exponent_bits = _reduce(x, None)
     power = torch.ones_like(x)
     power.view(torch.int64).add_(exponent_bits)
     result = polynomial(reduced, _EXP[1:]).mul_(reduced).mul_(power)
     return result.add_(power.sub_(1.0))
 
 
-def _reduce(x: Tensor, low_part: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """R = x - k·ln 2 with abs(r) ≤ ln(2)/2, k shifted to the exponent field, and k."""
+def _reduce(x: Tensor, low_part: Tensor | None) -> tuple[Tensor, Tensor]:
+    """R = x - k·ln 2 with abs(r) ≤ ln(2)/2, and k shifted to the exponent field."""
     shifted = (x * _LOG2_E).add_(ROUNDING_SHIFT)
     exponent_bits = shifted.view(torch.int64) << 52
     count = shifted.sub_(ROUNDING_SHIFT)
@@ -71,7 +66,7 @@ def _reduce(x: Tensor, low_part: Tensor | None) -> tuple[Tensor, Tensor, Tensor]
     low = count * _LN2_LOW
     if low_part is not None:
         low.sub_(low_part)
-    return reduced.sub_(low), exponent_bits, count
+    return reduced.sub_(low), exponent_bits
 
 
 def log64(x: Tensor) -> Tensor:

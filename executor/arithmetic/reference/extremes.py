@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NonFiniteError, RefusedArithmeticError
-from .dot import positive_zero
+from .zeros import positive_zero
 
 
 def relu(x: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import RefusedArithmeticError
-from .dot import positive_zero
 from .functions import rsqrt
 from .sums import mean64
+from .zeros import positive_zero
 
 
 def layer_norm(

@@ -32,12 +32,13 @@ def noise(*shape: int, seed: int, scale: float = 1.0) -> Tensor:
 
 
 def patterns(seed: int) -> Tensor:
-    """Float32 of any size and sign."""
+    """Float32 of any size and sign, zeros and infinities among them."""
     state = torch.arange(200_000, dtype=torch.int64) + seed * 1_000_003
     for _ in range(4):
         state = (state * _MULTIPLIER + _INCREMENT) ^ (state >> 29)
     values = (state >> 32).to(torch.int32).view(torch.float32)
-    return values[values.isfinite()]
+    ends = torch.tensor([0.0, -0.0, torch.inf, -torch.inf, 2.0**-149, -(2.0**-149), 2.0**-126, -1.0])
+    return torch.cat([values[values.isfinite()], ends])
 
 
 NATIVE = SimpleNamespace(
