@@ -11,7 +11,7 @@ unions of those in which at most one member reads a given value (documents are t
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -43,22 +43,30 @@ def from_bytes(cls: type[D], data: bytes) -> D:
     return result
 
 
+_PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
+
+
 def _write(value: Any) -> Value:
-    match value:
-        case None | bool() | bytes():
-            return value
-        case Digest():
-            return value.value
-        case StrEnum():
-            return value.value
-        case int() | str():
-            return value
-        case tuple():
-            return [_write(item) for item in value]
-        case _ if is_dataclass(value) and hasattr(value, "KIND"):
-            body = {field.name: _write(getattr(value, field.name)) for field in fields(value)}
-            return {"kind": value.KIND, **body}
-    raise MalformedError(f"{type(value).__name__} cannot stand in a document")
+    cls: Hashable = type(value)
+    plain: Value
+    if cls in _PLAIN:
+        plain = value
+    elif cls is Digest:
+        plain = value.value
+    elif cls is tuple:
+        plain = [_write(item) for item in value]
+    elif isinstance(value, StrEnum):
+        plain = value.value
+    elif is_dataclass(value) and hasattr(value, "KIND"):
+        plain = {"kind": value.KIND, **{name: _write(getattr(value, name)) for name in _names(cls)}}
+    else:
+        raise MalformedError(f"{type(value).__name__} cannot stand in a document")
+    return plain
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 Reader = Callable[[Value, str], Any]

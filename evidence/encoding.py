@@ -95,23 +95,24 @@ class _Count:
         return result
 
 
+_ATOMS: Final = frozenset((type(None), bool, int, str, bytes))
+
+
 def _ordered(value: Value, depth: int, count: _Count) -> Value:
-    if depth < 0:
-        raise MalformedError(f"nested deeper than {MAX_DEPTH}")
     # Exact types: a subclass (an enum, numpy's float) would lose its meaning on the way.
-    match value:
-        case None:
-            return None
-        case bool() | int() | str() | bytes() if type(value) in (bool, int, str, bytes):
-            return value
-        case list():
-            count.add(len(value))
-            return [_ordered(item, depth - 1, count) for item in value]
-        case dict():
-            count.add(2 * len(value))
-            if not all(type(key) is str for key in value):
-                raise MalformedError("a map has a key that is not text")
-            ordered = sorted(value.items(), key=lambda item: item[0].encode())
-            return {key: _ordered(item, depth - 1, count) for key, item in ordered}
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if depth == 0:
+        raise MalformedError(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, list) and kind is list:
+        count.add(len(value))
+        return [_ordered(item, depth - 1, count) for item in value]
+    if isinstance(value, dict) and kind is dict:
+        count.add(2 * len(value))
+        if not all(type(key) is str for key in value):
+            raise MalformedError("a map has a key that is not text")
+        # The order of code points is the order of their UTF-8 bytes.
+        return {key: _ordered(value[key], depth - 1, count) for key in sorted(value)}
     allowed = "nil, booleans, integers, text, bytes, lists and maps"
-    raise MalformedError(f"{type(value).__name__} is outside the profile, which has {allowed}")
+    raise MalformedError(f"{kind.__name__} is outside the profile, which has {allowed}")
