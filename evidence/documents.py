@@ -11,7 +11,7 @@ unions of those in which at most one member reads a given value (documents are t
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -47,7 +47,7 @@ _PLAIN: Final = frozenset((type(None), bool, int, str, bytes))
 
 
 def _write(value: Any) -> Value:
-    cls: Hashable = type(value)
+    cls: Any = type(value)
     plain: Value
     if cls in _PLAIN:
         plain = value
