@@ -18,7 +18,8 @@ from .arithmetic.operations import TABLE
 from .graph import Graph
 from .graph_json import from_json
 from .interpreter import Observer, Program, RunError
-from .preprocessing import Encoder, InputError, RecordEncoder, encoder
+from .preprocessing import Encoder, RecordEncoder, encoder
+from .refusal import InputError
 from .tensors import little_endian
 from .trace import Trace
 from .weights import load_weights

@@ -14,15 +14,11 @@ import torch
 from tokenizers import Tokenizer
 
 from ..evidence.encoding import MalformedError
-from ..evidence.errors import ReperformError
 from ..evidence.manifest import CategoryColumn, NumberColumn, RecordInput, TextInput
 from ..evidence.values import Record, Text, parse_decimal
+from .refusal import InputError
 
 _REFUSED: Final = "correct the input; the model cannot decide on it"
-
-
-class InputError(ReperformError):
-    """An input that the pinned model does not take."""
 
 
 Reader = Callable[[str | None], Sequence[float]]

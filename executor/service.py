@@ -17,7 +17,7 @@ from ..evidence.roster import OrganisationRole, Roster
 from ..evidence.sealing import Purpose, seal
 from ..evidence.values import Input, Output
 from .journal import Entry, Journal, Reservation
-from .preprocessing import InputError
+from .refusal import InputError
 
 Clock = Callable[[], int]
 

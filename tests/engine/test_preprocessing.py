@@ -14,7 +14,8 @@ from reperform.evidence.errors import ReperformError
 from reperform.evidence.manifest import CategoryColumn, NumberColumn, RecordInput, TextInput
 from reperform.evidence.values import Record, Text
 from reperform.executor.model import PinnedModel
-from reperform.executor.preprocessing import InputError, RecordEncoder, TextEncoder
+from reperform.executor.preprocessing import RecordEncoder, TextEncoder
+from reperform.executor.refusal import InputError
 
 SPEC = RecordInput(
     (

@@ -140,6 +140,15 @@ def test_verification_imports_nothing_heavy_even_where_it_is_installed(evidence:
     assert (done.stdout, done.stderr) == ("UPHELD\n", "")
 
 
+def test_issuing_receipts_and_keeping_a_docket_import_nothing_that_computes() -> None:
+    code = (
+        "import sys, reperform.executor.service, reperform.consensus.keeper, reperform.consensus.filer\n"
+        "print(*sorted(set(sys.argv[1:]) & sys.modules.keys()))"
+    )
+    done = run(sys.executable, "-c", code, *HEAVY[:-1])  # the executor's journal is SQLite
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
 def test_heavy_imports_would_be_seen(evidence: Path) -> None:
     code = f"import sqlite3\n{IN_PROCESS}"
     done = run(sys.executable, "-c", code, evidence / "upheld.pack", evidence / "upheld.json", *HEAVY)

@@ -16,6 +16,7 @@ from reperform.evidence.roster import RosterRefusedError, Suite
 from reperform.evidence.sealing import Purpose, SealBrokenError
 from reperform.evidence.values import Input, Output, Record
 from reperform.executor.journal import Journal
+from reperform.executor.refusal import InputError
 from reperform.executor.service import Executor
 from reperform.tests.protocol.killed_executor import FunctionModel
 from reperform.tests.world import BANK, DOCKET, PANEL, START, World
@@ -100,9 +101,18 @@ def test_the_journal_holds_nothing_of_input_or_output_in_the_clear(world: World)
 
 
 @pytest.mark.parametrize(
-    "error", [ReperformError("the input is refused"), RuntimeError("a bug"), MemoryError(), KeyboardInterrupt()]
+    ("error", "reason"),
+    [
+        (InputError("a column is missing"), AbandonReason.INPUT_REFUSED),
+        (ReperformError("the run stopped"), AbandonReason.RUN_FAILED),
+        (RuntimeError("a bug"), AbandonReason.RUN_FAILED),
+        (MemoryError(), AbandonReason.RUN_FAILED),
+        (KeyboardInterrupt(), AbandonReason.RUN_FAILED),
+    ],
 )
-def test_a_failing_run_abandons_its_numbers_and_the_next_goes_on(world: World, error: BaseException) -> None:
+def test_a_failing_run_abandons_its_numbers_and_the_next_goes_on(
+    world: World, error: BaseException, reason: AbandonReason
+) -> None:
     with journal_of(world) as journal:
         with pytest.raises(type(error)):
             executor(world, journal, Fails(error)).decide(INPUTS)
@@ -112,7 +122,7 @@ def test_a_failing_run_abandons_its_numbers_and_the_next_goes_on(world: World, e
     assert decision.sequence == 3
     for entry in entries[:3]:
         given_up = open_abandonment(entry.envelope, world.roster).document
-        assert (given_up.sequence, given_up.reason) == (entry.sequence, AbandonReason.RUN_FAILED)
+        assert (given_up.sequence, given_up.reason) == (entry.sequence, reason)
         assert entry.sealed_opening is None
 
 

@@ -13,7 +13,6 @@ from reperform.consensus.docket import DocketError, Slot
 from reperform.consensus.folder import MAX_DOCUMENTS, SUFFIX, FolderDocket
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
-from reperform.evidence.encoding import MAX_BYTES
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.roster import Node as Member
 from reperform.evidence.tally import Verdict
@@ -45,7 +44,7 @@ def _endless(path: Path) -> None:
 
 def _huge(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(MAX_BYTES * 100)
+        file.truncate(2**40)  # no bytes on disk; more than any memory
 
 
 def _foreign(path: Path) -> None:
