@@ -32,13 +32,10 @@ def _quadrant(x: Tensor, offset: int) -> Tensor:
     shifted = (x * _2_PI).add_(ROUNDING_SHIFT)
     quadrant = shifted.view(torch.int64) + offset
     count = shifted - ROUNDING_SHIFT
-    high = x - count * _HALF_PI[0]  # exact: a multiple of 2^-28 below 2
-    middle = count * _HALF_PI[1]
-    reduced = high - middle
-    # What the subtraction rounded off (Knuth's two-sum) still matters: x may be 2^-30 from a zero.
-    virtual = reduced - high
-    lost = (high - (reduced - virtual)) - (middle + virtual)
-    reduced = reduced + (lost - count * _HALF_PI[2])
+    # Cody and Waite: the first difference is exact, and the second where it is below 2^-4, which keeps all bits
+    # of what is left of the argument that is nearest to a zero: 252.898... is 2^-27.8 from 161·π/2.
+    reduced = x - count * _HALF_PI[0]
+    reduced.sub_(count * _HALF_PI[1]).sub_(count * _HALF_PI[2])
     square = reduced * reduced
     sine = polynomial(square, _SIN).mul_(reduced)
     cosine = polynomial(square, _COS)

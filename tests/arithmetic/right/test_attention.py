@@ -40,6 +40,14 @@ def test_softmax_of_a_long_row() -> None:
     assert same_bits(arithmetic.softmax(row, -1), torch.tensor(oracle.softmax(row.tolist())))
 
 
+def test_weights_are_counted_in_units_of_2_to_the_minus_40() -> None:
+    # 2^20 weights of 0.6 units count as one unit each, and of 0.4 units as none.
+    for units, counted in [(0.6, 2.0**-20), (0.4, 0.0)]:
+        row = torch.full(((1 << 20) + 1,), math.log(units * 2.0**-40))
+        row[-1] = 0.0
+        assert arithmetic.softmax(row, 0)[-1].item() == oracle.float32(1 / (1 + counted))
+
+
 def test_softmax_along_any_dimension() -> None:
     x = sample(3, 4, 5)
     assert same_bits(arithmetic.softmax(x, 1), arithmetic.softmax(x.transpose(1, 2), 2).transpose(1, 2))

@@ -108,6 +108,22 @@ def test_zeros_poles_and_limits(name: str, inputs: list[float], outputs: list[fl
     assert same_bits(function(name)(torch.tensor(inputs)), torch.tensor(outputs))
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles_nearest_to_multiples_of_a_right_angle(name: str) -> None:
+    angles = [
+        252.89820861816406,
+        505.7964172363281,
+        4.71238899230957,
+        52516.43359375,
+        2709675.5,
+        5419351.0,
+        9.42477798461914,
+    ]
+    x = torch.tensor([*angles, *(-angle for angle in angles)])
+    expected = torch.tensor([oracle.function(name, v) for v in x.tolist()])
+    assert same_bits(function(name)(x), expected)
+
+
 @pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh"])
 def test_ties_among_subnormals_go_up(name: str) -> None:
     n = torch.tensor([1, 2, 3, 5, 4097, (1 << 23) - 1, (1 << 23) + 1, (1 << 24) - 1], dtype=torch.int64)

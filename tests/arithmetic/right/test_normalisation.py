@@ -28,6 +28,12 @@ def test_one_row(values: list[float], eps: float) -> None:
     assert same_bits(arithmetic.layer_norm(torch.tensor(values), [len(values)], eps=eps), torch.tensor(expected))
 
 
+def test_an_eps_of_the_size_of_the_variance_is_added_in_float64() -> None:
+    x = sample(60, 6) * 3e-3
+    expected = [oracle.layer_norm(row, None, None, 1e-5) for row in x.tolist()]
+    assert same_bits(arithmetic.layer_norm(x, [6], eps=1e-5), torch.tensor(expected))
+
+
 @pytest.mark.parametrize("size", [384, 9000])
 def test_rows_with_weight_and_bias(size: int) -> None:
     x, weight, bias = sample(2, size) * 7 + 3, sample(size), sample(size) / 9
