@@ -9,7 +9,7 @@ import typer
 
 from ..consensus.folder import FolderDocket
 from ..consensus.keeper import Keeper, Patience
-from .rounds import Interval, keep_going
+from .rounds import Interval, JsonLines, keep_going, start_log
 from .trust import KeyFile, RootsFile, RosterFiles, read_keys, read_rosters
 
 app = typer.Typer(help="Keep a docket: open cases, close ballots.", no_args_is_help=True)
@@ -25,11 +25,13 @@ def run(
     roots: RootsFile,
     step: Annotated[int, typer.Option(min=1, help="Seconds that each step of a case may take.")] = 24 * 3600,
     interval: Interval = 0.2,
+    as_json: JsonLines = False,
 ) -> None:
     """Keep a docket in a folder until stopped.
 
     Example: reperform docket run --docket docket/ --key docket.key --roster roster.dsse --roots roots.json
     """
+    start_log(as_json)
     rosters = [signed.document for signed in read_rosters(roster, roots)]
     patience = Patience(*[step * 1000] * 5)
     docket.mkdir(parents=True, exist_ok=True)

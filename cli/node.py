@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,10 @@ import typer
 from ..consensus.folder import FolderDocket
 from ..evidence.encoding import MalformedError
 from .docket import DocketFolder
-from .rounds import Interval, keep_going, log
+from .rounds import Interval, JsonLines, keep_going, start_log
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(help="Run a replayer node.", no_args_is_help=True)
 
@@ -27,6 +30,7 @@ def run(
     ],
     state: Annotated[Path, typer.Option(help="A folder for this node's notebook.", show_default=False)],
     interval: Interval = 0.2,
+    as_json: JsonLines = False,
 ) -> None:
     """Replay, vote and sign until stopped. Killed and started again, it goes on where it was.
 
@@ -39,13 +43,14 @@ def run(
     from ..replayer.node import Node
     from ..replayer.notebook import Notebook
 
+    start_log(as_json)
     rosters = [signed.document for signed in read_rosters(roster, roots)]
     rosters[-1].check_time(now())
     keys = read_keys(key)
     if not model:
         raise MalformedError("a node needs at least one model", advice="give --model")
-    selftest()
-    log.info("self-test passed")
+    report = selftest()
+    log.info("self-test passed: %d vectors", report.vectors)
     library = Library(model)
     node = Node(FolderDocket(docket), keys, rosters, Notebook(state), library.replay)
     keep_going(node.step, interval)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Annotated
@@ -14,8 +16,21 @@ from ..evidence.digest import Digest
 from .trust import now
 
 Interval = Annotated[float, typer.Option(min=0.01, help="Seconds between two looks at the docket.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Log one JSON object a line, for machines.")]
 
-log = logging.getLogger("reperform")
+log = logging.getLogger(__name__)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"time": now(), "level": record.levelname.lower(), "event": record.getMessage()})
+
+
+def start_log(as_json: bool) -> None:
+    """Log to stderr, for people or for machines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
 
 
 def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: float) -> None:
@@ -23,10 +38,10 @@ def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: 
 
     What a round could not take up is logged once per filing and cause, not once per round.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    log.info("running")
     known: set[tuple[Digest, str]] = set()
     while not stop.is_set():
         for filing, cause in step(now()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from ..evidence.keyfile import KeyRing
 from ..evidence.roster import OrganisationRole, Roster
 from .docket import Docket, Slot
 from .proceeding import Phase, Proceeding, collect, phase
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Keeper:
 
     def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList) -> None:
         self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, self._keys.signers))
+        log.info("filing %s: posted %s", proceeding.filing_id.short(), slot)
 
 
 def _complete(proceeding: Proceeding) -> bool:

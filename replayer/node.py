@@ -6,6 +6,7 @@ goes on with the same words.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,6 +36,8 @@ from ..evidence.roster import OrganisationRole, Roster
 from ..evidence.sealing import Purpose, SealBrokenError, seal
 from .notebook import Notebook, Page
 from .replay import IndeterminateError, Replay
+
+log = logging.getLogger(__name__)
 
 
 class Node:
@@ -110,6 +113,7 @@ class Node:
         try:
             replayed = self._replay(receipt, opening.input)
         except IndeterminateError as error:
+            log.warning("case %s: %s", proceeding.case_id.short(), error)
             return replace(blank, reason=error.reason)
         answer = tag(Role.ANSWER, replayed.output, opening.panel_key)
         trace = tag(Role.TRACE, replayed.trace.value, opening.panel_key)
@@ -123,6 +127,7 @@ class Node:
             vote = self._decide(proceeding, case, page, now)
             if vote is None:
                 return  # the key may still come
+            log.info("case %s: %s", proceeding.case_id.short(), vote.finding)
             page = replace(page, vote=Envelope.sign(vote, self._keys.signers))
             self._notebook.write(page)
         if page.vote is not None:
@@ -194,6 +199,7 @@ class Node:
 
     def _post(self, proceeding: Proceeding, slot: Slot, envelope: Envelope) -> None:
         self._docket.post(proceeding.filing_id, slot, envelope)
+        log.info("case %s: posted %s", proceeding.case_id.short(), slot)
 
 
 def _for(node: Digest, messages: Sequence[Sealed]) -> Sealed | None:

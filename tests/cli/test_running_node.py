@@ -1,0 +1,67 @@
+"""A node as a process: it answers a case, speaks JSON if asked, and stops when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from reperform.tests.cli.conftest import Demo
+from reperform.tests.cli.run import reperform
+
+BANK = "demo/parties/harbour-bank"
+TRUST = ("--roster", "demo/roster.dsse", "--roots", "demo/roots.json")
+
+
+def start(demo: Demo, log: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "reperform.cli.main", *map(str, arguments), *TRUST, "--json"]
+    with log.open("wb") as stream:
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, cwd=demo.home, stderr=stream, env=env)
+
+
+def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(demo: Demo, tmp_path: Path) -> None:
+    """The third never appears: at its deadline the docket closes the ballots without it."""
+    docket, key = tmp_path / "docket", "demo/parties/docket-office/node.key"
+    docket.mkdir()
+    running = [start(demo, tmp_path / "docket.log", "docket", "run", "--docket", docket, "--key", key, "--step", "8")]
+    for party in ("audit-house", "consumer-union"):
+        options = ("--docket", docket, "--key", f"demo/parties/{party}/node.key", "--state", tmp_path / party)
+        running.append(start(demo, tmp_path / f"{party}.log", "node", "run", "--model", f"{BANK}/model", *options))
+    try:
+        shutil.copy(demo.folder / "applicants" / "upheld.decision", tmp_path / "my.decision")
+        where = ("--docket", docket, "--manifest", f"{BANK}/model/manifest.msgpack", "--state", tmp_path / "state")
+        done = reperform(
+            "dispute", tmp_path / "my.decision", *where, "--out", tmp_path / "my.pack", *TRUST, "--json", at=demo.home
+        )
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["verdict"] == "UPHELD"
+        assert report["signed_by"] == ["Audit House", "Consumer Union"]
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        statuses = [process.wait(timeout=30) for process in running]
+    assert statuses == [0, 0, 0]
+    events = [json.loads(line) for line in (tmp_path / "audit-house.log").read_text().splitlines()]
+    said = " ".join(event["event"] for event in events)
+    assert "self-test passed" in said
+    assert said.index("posted ballot") < said.index("MATCH") < said.index("posted attestation")
+    assert not (tmp_path / "finance-authority").exists()
+
+
+@pytest.mark.parametrize("where", ["log", "docket"])
+def test_nothing_that_is_logged_or_posted_shows_what_the_applicant_wrote(demo: Demo, where: str) -> None:
+    """The applicant's income is distinctive enough to search for."""
+    shown = reperform("verify", "demo/packs/upheld.pack", "--roots", "demo/roots.json", at=demo.home).stdout
+    income = shown.partition("atotinc ")[2].partition(",")[0].encode()
+    assert len(income) > 4
+    paths = demo.folder.rglob("log") if where == "log" else (demo.folder / "docket").rglob("*.dsse")
+    files = [path for path in paths if path.is_file()]
+    assert files
+    assert [path for path in files if income in path.read_bytes()] == []
