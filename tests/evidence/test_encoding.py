@@ -226,3 +226,8 @@ def test_errors_about_bytes_do_not_show_the_bytes() -> None:
             decode(data)
         assert "secret" not in str(caught.value)
         assert "ff" not in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_named_as_the_cause() -> None:
+    with pytest.raises(MalformedError, match="the same key twice"):
+        decode(b"\x82\xa1a\xc0\xa1a\xc0")
