@@ -17,7 +17,18 @@ from functools import partial
 from typing import TypeVar
 
 from ..evidence.ballot import Ballot, BallotList, Vote, ballot_id, open_ballot_list, open_by_replayer
-from ..evidence.case import Case, Filing, Openings, Release, case_id, filing_id, open_by_filer, open_case, open_filing
+from ..evidence.case import (
+    Case,
+    Filing,
+    Openings,
+    Release,
+    case_id,
+    check_filer,
+    filing_id,
+    open_by_filer,
+    open_case,
+    open_filing,
+)
 from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
@@ -129,6 +140,7 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     if issued is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
+    check_filer(request, roster)
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),

@@ -101,9 +101,20 @@ def open_filing(envelope: Envelope) -> Signed[Filing]:
     return open_signed(envelope, Filing, (envelope.parse(Filing).signing,))
 
 
+def check_filer(filing: Filing, roster: Roster) -> None:
+    """Raises RosterRefusedError unless this filer may file on this ground.
+
+    Whoever holds an opening may dispute. An audit can end in UNANSWERED, which is a charge against the
+    operator: it takes an organisation on the roster that can be held to it.
+    """
+    if filing.ground is Ground.AUDIT:
+        roster.member_as(filing.signing.key_id, OrganisationRole.REPLAYER)
+
+
 def open_case(envelope: Envelope, roster: Roster) -> Signed[Case]:
-    """Verify that a docket of the roster opened this case under this roster."""
+    """Verify that a docket of the roster opened this case under this roster, for a filer who may file it."""
     case = envelope.parse(Case)
+    check_filer(case.filing, roster)
     if case.roster != roster.roster_id:
         raise RosterRefusedError(f"the case names another roster than epoch {roster.epoch} of {roster.name!r}")
     _, node = roster.member_as(case.docket, OrganisationRole.DOCKET)

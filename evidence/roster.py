@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Self
 
 from .digest import Digest, Domain, digest
@@ -167,7 +168,7 @@ class Roster:
     @property
     def roster_id(self) -> Digest:
         """How documents name this roster."""
-        return digest(Domain.ROSTER, to_bytes(self))
+        return _roster_id(self)
 
     def members(self) -> Iterator[tuple[Organisation, Node]]:
         """Every node with its organisation."""
@@ -210,6 +211,11 @@ class Roster:
                 f"epoch {self.epoch} of roster {self.name!r} has expired",
                 advice="get the current epoch from the roster's keeper",
             )
+
+
+@lru_cache(maxsize=64)
+def _roster_id(roster: Roster) -> Digest:
+    return digest(Domain.ROSTER, to_bytes(roster))
 
 
 def open_roster(envelope: Envelope, roots: RootKeys) -> Signed[Roster]:

@@ -20,6 +20,7 @@ from reperform.evidence.ballot import (
 from reperform.evidence.case import (
     Case,
     Deadlines,
+    Ground,
     Openings,
     PanelOpening,
     Release,
@@ -209,3 +210,11 @@ def test_only_the_docket_of_the_case_closes_its_ballots() -> None:
     for docket, refusal in ((DOCKET, SignatureRefusedError), ("Audit House", RosterRefusedError)):
         with pytest.raises(refusal):
             open_ballot_list(theirs, SCENE.node_id(docket), ROSTER)
+
+
+@pytest.mark.parametrize(("name", "why"), [("nobody", "is not on epoch 1"), (BANK, "role is operator, not replayer")])
+def test_an_audit_that_no_panel_member_filed_is_refused_even_if_a_docket_opened_it(name: str, why: str) -> None:
+    filing = replace(FILING, ground=Ground.AUDIT, signing=ring(name).signing.public)
+    envelope = Envelope.sign(replace(CASE, filing=filing), ring(DOCKET).signers)
+    with pytest.raises(RosterRefusedError, match=why):
+        open_case(envelope, ROSTER)

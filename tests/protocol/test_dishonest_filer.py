@@ -38,7 +38,7 @@ from reperform.tests.protocol.lying_filers import (
     reseal,
 )
 from reperform.tests.protocol.play import attested, edited, play, settle, verdict_of
-from reperform.tests.world import PANEL, World
+from reperform.tests.world import BANK, PANEL, World
 
 REASONS = {
     WrongInput: Reason.OPENING,
@@ -105,16 +105,33 @@ def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None
 
 
 def test_an_audit_whose_openings_never_come_is_unanswered(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
-    filer = liar(world, NoOpenings, PANEL)(world.docket, world.filer_keys, filed)
+    auditor = world.rings[PANEL[0]]
+    filed = FiledDecision.of(world.decision(), auditor, Ground.AUDIT)
+    filer = liar(world, NoOpenings, PANEL)(world.docket, auditor, filed)
     filer.file()
     proceeding = settle(world, filed.filing_id, filer, world.nodes())
     assert verdict_of(proceeding) is attested(proceeding) is Verdict.UNANSWERED
 
 
-def test_a_minority_cannot_call_an_answered_audit_unanswered(world: World) -> None:
+def test_a_stranger_cannot_file_an_audit_and_leave_it_unanswered(world: World) -> None:
     filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
-    filer = liar(world, EmptyOpenings, ())(world.docket, world.filer_keys, filed)
+    Filer(world.docket, world.filer_keys, filed).file()
+    ((_, cause),) = world.keeper.step(world.now)
+    assert "is not on epoch 1" in cause
+    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+
+
+def test_the_operator_cannot_audit_itself(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.rings[BANK], Ground.AUDIT)
+    Filer(world.docket, world.rings[BANK], filed).file()
+    ((_, cause),) = world.keeper.step(world.now)
+    assert "whose role is operator, not replayer" in cause
+
+
+def test_a_minority_cannot_call_an_answered_audit_unanswered(world: World) -> None:
+    auditor = world.rings[PANEL[0]]
+    filed = FiledDecision.of(world.decision(), auditor, Ground.AUDIT)
+    filer = liar(world, EmptyOpenings, ())(world.docket, auditor, filed)
     filer.file()
     proceeding = settle(world, filed.filing_id, filer, world.nodes()[:1])
     assert verdict_of(proceeding) is Verdict.INCONCLUSIVE

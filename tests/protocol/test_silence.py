@@ -42,8 +42,9 @@ def live(world: World, filed: FiledDecision, filer: Filer, nodes: list[Node], en
 
 @pytest.mark.parametrize("ground", Ground)
 def test_a_filer_who_never_opens_ends_without_a_verdict_on_the_answer(world: World, ground: Ground) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys, ground)
-    filer = Filer(world.docket, world.filer_keys, filed)
+    keys = world.rings[PANEL[0]] if ground is Ground.AUDIT else world.filer_keys
+    filed = FiledDecision.of(world.decision(), keys, ground)
+    filer = Filer(world.docket, keys, filed)
     filer.file()
     proceeding = live(world, filed, filer, world.nodes(), {"filer": 0})
     expected = Verdict.UNANSWERED if ground is Ground.AUDIT else Verdict.INCONCLUSIVE
