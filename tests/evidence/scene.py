@@ -222,7 +222,7 @@ class Story:
         output = tag(Role.ANSWER, self.scene.output, self.scene.key("panel"))
         finding, reason = Finding.INDETERMINATE, None
         if result.answer is None:
-            reason = Reason.UNANSWERED if self.scene.ground is Ground.AUDIT else Reason.RUN
+            reason = Reason.UNANSWERED
         else:
             finding = Finding.MATCH if result.answer == output else Finding.MISMATCH
         vote = Vote(
