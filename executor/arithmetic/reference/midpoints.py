@@ -5,6 +5,19 @@ round away from it. Written by `python -m reperform.executor.arithmetic.exhausti
 """
 
 MIDPOINTS: dict[str, tuple[str, str]] = {
+    "cos": (
+        """
+        3a0f1bbd 3b434e12 3e5fa70e 3ea0e6ef 3f8626a5 3faa2672 3fdb3c0e 40259f7c 42378db8 424790ce 4297114b
+        466735fa 46ec2f8d 47a0e238 49f85c2d ba0f1bbd bb434e12 be5fa70e bea0e6ef bf8626a5 bfaa2672 bfdb3c0e
+        c0259f7c c2378db8 c24790ce c297114b c66735fa c6ec2f8d c7a0e238 c9f85c2d
+        """,
+        """
+        39800000 3a544395 3c107fe6 3cfcfbff 3d58a0ea 3dac4fc0 3efec12e 4010a4bf 4215bfe0 4475404c 46f85a22
+        474d265c 47d7c67e 4847462b 4986afee 4a01dca4 4b511330 b9800000 ba544395 bc107fe6 bcfcfbff bd58a0ea
+        bdac4fc0 befec12e c010a4bf c215bfe0 c475404c c6f85a22 c74d265c c7d7c67e c847462b c986afee ca01dca4
+        cb511330
+        """,
+    ),
     "erf": (
         """
         00aa320c 012a320c 01aa320c 022a320c 02aa320c 032a320c 03aa320c 042a320c 04aa320c 052a320c 05aa320c
@@ -55,6 +68,18 @@ MIDPOINTS: dict[str, tuple[str, str]] = {
         33f83306 34bd90bb 35a42b1d 38679055 395b5b3e 3ad07184 3c2df329 3c419978 3c7c14b2 3ca716f5 3cbe36a9
         3eada244 b34aa765 b666c879 b66c4759 b6d32ea6 b7b0a46f b7f5c377 b8028e89 b8ca1be2 ba0985d4 bc70b2ce
         bcd2bcd8 be3b1d21 be493cc6 be9f431c c13ced3a
+        """,
+    ),
+    "gelu_tanh": (
+        """
+        334aa765 3666c879 366c4759 36d32ea6 37b0a46f 37f5c377 38028e89 38ca1be2 395b5b3e 3b9377a9 3b97333a
+        3bff7e12 3c9bda7e 3d9832d1 3eab6834 3efd3a8d 3f414d8f b3f83306 b4bd90bb b5a42b1d b8679055 bb1ec5a4
+        bb56d07d bc6feb06 bd057c93 c0d3541c
+        """,
+        """
+        33f83306 34bd90bb 35a42b1d 38679055 3b1ec5a4 3b56d07d 3b7fa0a9 3c6feb06 3d057c93 40878b38 b34aa765
+        b666c879 b66c4759 b6d32ea6 b7b0a46f b7f5c377 b8028e89 b8ca1be2 b95b5b3e bb9377a9 bb97333a bc9bda7e
+        c0773385 c0a103ef
         """,
     ),
     "log": (
@@ -152,6 +177,29 @@ MIDPOINTS: dict[str, tuple[str, str]] = {
         4126277f b3800000 b3b504f3 b5400000 b5e24630 b6200000 b6600000 b668f6a9 b6aad550 b7100000 b711c456
         b7300000 b7500000 b7700000 b7c6e079 b8080000 b8126c8e b8180000 b8280000 b8380000 b95f8905 b984742a
         bafa4289 bc3e6610 c0a8fb13 c12f3d14 c1ee41a0
+        """,
+    ),
+    "sin": (
+        """
+        3d0650ea 3de26fd0 3ef3830f 3fa0fa4e 401f2100 40e70813 439774af 45e38b6e 4605b1c7 46199998 47ae93a5
+        4967cb9b 497d25c7 4b1d730f bd0650ea bde26fd0 bef3830f bfa0fa4e c01f2100 c0e70813 c39774af c5e38b6e
+        c605b1c7 c6199998 c7ae93a5 c967cb9b c97d25c7 cb1d730f
+        """,
+        """
+        39e89768 3a1285ff 3a852018 3dcf5597 3ef32001 42d44528 4371ade3 4384f128 45a8abb3 47b6f08f 4a987933
+        4aa5a796 b9e89768 ba1285ff ba852018 bdcf5597 bef32001 c2d44528 c371ade3 c384f128 c5a8abb3 c7b6f08f
+        ca987933 caa5a796
+        """,
+    ),
+    "softplus": (
+        """
+        33882e30 398b9622 3dd59410 3f269c23 3fd7f6b4 406d1ed1 40a3f888 b36fa3a0 b673be9d b685df50 b8323c65
+        b8dc1f6f bdd59410 be6064b3 beb02d2d c0aa2f99 c0e875b8 c11559bf
+        """,
+        """
+        33882e31 34441718 367c4162 36ea209e 38d420ac 3926cf53 3976ad4f 39c4c3c9 39ea41d0 3a294d42 3ad68ba7
+        3aef7621 3b28f131 3c450a9b 3e502107 3e6ce8ab 3ebca722 b36fa39e b36fa39f b43be8e8 b6addf56 b7a37806
+        ba095059 ba41eced ba92cc65 bee22485 bf29a208
         """,
     ),
     "tanh": (
