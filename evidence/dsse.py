@@ -70,18 +70,6 @@ class Envelope:
         signatures = (Signature(key.public.key_id, key.sign(message)) for key in keys)
         return cls(kind, payload, tuple(sorted(signatures, key=lambda s: s.key_id)))
 
-    @classmethod
-    def join(cls, envelopes: Iterable[Envelope]) -> Self:
-        """The signatures that several envelopes carry over the same bytes, in one. Raises MalformedError."""
-        envelopes = tuple(envelopes)
-        if not envelopes:
-            raise MalformedError("there is no envelope to join")
-        first, *rest = envelopes
-        if any((e.payload_type, e.payload) != (first.payload_type, first.payload) for e in rest):
-            raise MalformedError("envelopes over different bytes cannot be joined")
-        found = {s.key_id: s for envelope in (first, *rest) for s in envelope.signatures}
-        return cls(first.payload_type, first.payload, tuple(sorted(found.values(), key=lambda s: s.key_id)))
-
     def check(self, keys: Mapping[Digest, PublicKey]) -> frozenset[Digest]:
         """Verify every signature; the ids of the keys that signed.
 

@@ -119,14 +119,6 @@ def test_both_algorithms_sign_one_envelope() -> None:
     assert sorted(len(s.value) for s in envelope.signatures) == [64, 2420]
 
 
-def test_envelopes_over_the_same_bytes_join_into_one() -> None:
-    one, two = Envelope.sign(DOCUMENT, [ALICE]), Envelope.sign(DOCUMENT, [BOB])
-    assert Envelope.join([two, one, one]) == Envelope.sign(DOCUMENT, [ALICE, BOB])
-    for others in ([one, Envelope.sign(Text("other"), [BOB])], [one, replace(two, payload_type="other")], []):
-        with pytest.raises(MalformedError):
-            Envelope.join(others)
-
-
 def _independent(text: str, keys: dict[str, PublicKey]) -> tuple[str, bytes]:
     """The verification procedure of the DSSE specification, written from its text."""
     body: Any = json.loads(text)
