@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from ..consensus.folder import FolderDocket
-from ..evidence.encoding import MalformedError
 from .docket import DocketFolder
 from .rounds import Interval, JsonLines, keep_going, start_log
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
@@ -43,14 +42,10 @@ def run(
     from ..replayer.node import Node
     from ..replayer.notebook import Notebook
 
-    start_log(as_json)
     rosters = [signed.document for signed in read_rosters(roster, roots)]
     rosters[-1].check_time(now())
-    keys = read_keys(key)
-    if not model:
-        raise MalformedError("a node needs at least one model", advice="give --model")
-    report = selftest()
+    node = Node(FolderDocket(docket), read_keys(key), rosters, Notebook(state), Library(model).replay)
+    start_log(as_json)
+    report = selftest()  # before the first vote, at every start
     log.info("self-test passed: %d vectors", report.vectors)
-    library = Library(model)
-    node = Node(FolderDocket(docket), keys, rosters, Notebook(state), library.replay)
     keep_going(node.step, interval)

@@ -59,6 +59,9 @@ def honest(_: Receipt, committed: bytes) -> Replayed:
     return Replayed(to_bytes(model(committed)), digest(Domain.TRACE, committed))
 
 
+QUICK = Patience(1000, 1000, 1000, 1000, 1000)
+
+
 @dataclass
 class World:
     """The parties. `rings` are everybody's keys by node name; `twins` are the organisations with two nodes."""
@@ -69,7 +72,7 @@ class World:
     twins: Sequence[str] = ()
     quorum: int = 2
     now: int = START
-    patience: Patience = Patience(1000, 1000, 1000, 1000, 1000)
+    patience: Patience = QUICK
     make_docket: Callable[[Path], Docket] = FolderDocket
     rings: dict[str, KeyRing] = field(default_factory=dict)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from typing import Any
@@ -209,7 +208,7 @@ import resource
 from reperform.evidence.encoding import MalformedError, decode
 data = {bomb}
 resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
-resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # not a measurement: what loops is ended
 try:
     decode(data)
 except MalformedError:
@@ -217,7 +216,6 @@ except MalformedError:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "refused\n", done.stderr[-500:]
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**19  # kibibytes
 
 
 def test_errors_about_bytes_do_not_show_the_bytes() -> None:
