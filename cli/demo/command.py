@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -77,9 +78,14 @@ def demo(
     account.say(
         "",
         f"{out}/ holds the packs, the receipts and the roster. Check them yourself:",
-        f"  reperform verify {out}/packs/upheld.pack --roots {out}/roots.json",
+        f"  {_command()} verify {out}/packs/upheld.pack --roots {out}/roots.json",
     )
     tell(as_json, account.body())
+
+
+def _command() -> str:
+    """How this command was called, so that the line that is printed can be run as it stands."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "reperform" else "reperform"
 
 
 def _perform(stage: Stage, account: Account) -> None:

@@ -16,8 +16,8 @@ from ...evidence.pack import Pack
 def forgeries(upheld: Pack, refuted: Pack, bank: KeyRing) -> Iterator[tuple[str, bytes]]:
     """Forged packs by name. `bank` is the refuted operator's own key ring: it may sign what it likes."""
     data = bytearray(to_bytes(refuted))
-    data[len(data) // 2] ^= 1
-    yield "one bit altered", bytes(data)
+    data[data.index(refuted.receipt.payload) + len(refuted.receipt.payload) - 1] ^= 1
+    yield "one bit of the receipt altered", bytes(data)
 
     roster = upheld.rosters[0]
     unsigned = replace(roster, signatures=roster.signatures[:1])

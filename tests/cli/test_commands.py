@@ -16,6 +16,8 @@ from reperform.evidence.receipt import DecisionFile, parse_input
 from reperform.evidence.values import Record
 from reperform.tests.cli.conftest import Demo
 from reperform.tests.cli.run import refused, reperform
+from reperform.tests.world import BANK as BANK_NAME
+from reperform.tests.world import PANEL, World
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -179,6 +181,24 @@ def test_a_csv_file_is_decided_row_by_row(demo: Demo, tmp_path: Path) -> None:
     done = decide(demo, inputs, tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{n:09d}.decision" for n in range(3)]
+
+
+def test_an_expired_roster_is_refused_by_who_would_sign_under_it(demo: Demo, tmp_path: Path) -> None:
+    world = World(tmp_path / "world")  # its roster was in force for eleven days of 2026
+    (tmp_path / "roster.dsse").write_bytes(to_bytes(world.roster_envelope))
+    (tmp_path / "roots.json").write_text(world.roots.to_json())
+    trust = ("--roster", tmp_path / "roster.dsse", "--roots", tmp_path / "roots.json")
+    for name in (BANK_NAME, PANEL[0]):
+        world.rings[name].write(tmp_path / f"{name}.key")
+    (tmp_path / "in.jsonl").write_text(json.dumps(application(demo)))
+    files = ("--journal", tmp_path / "journal", "--out", tmp_path / "out")
+    model = ("--model", f"{BANK}/model")
+    bank = ("decide", tmp_path / "in.jsonl", *model, "--key", tmp_path / f"{BANK_NAME}.key", *files)
+    where = ("--docket", tmp_path / "world" / "docket", "--state", tmp_path / "state")
+    node = ("node", "run", *model, "--key", tmp_path / f"{PANEL[0]}.key", *where)
+    for command in (bank, node):
+        assert "has expired; get the current epoch" in refused(reperform(*command, *trust, at=demo.home))
+    assert not (tmp_path / "out").exists()
 
 
 def test_wrong_weights_are_refused_by_the_name_of_the_tensor(demo: Demo, tmp_path: Path) -> None:
