@@ -11,11 +11,10 @@ from ..evidence.ballot import BallotList, ballot_id
 from ..evidence.case import CHALLENGE_BYTES, Case, Deadlines
 from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
-from ..evidence.errors import ReperformError
 from ..evidence.keyfile import KeyRing
 from ..evidence.roster import OrganisationRole, Roster
 from .docket import Docket, Slot
-from .proceeding import Phase, Proceeding, collect, phase
+from .proceeding import Phase, Proceeding, phase, take_up
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +52,7 @@ class Keeper:
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round over all filings. Returns what could not be taken up, and why."""
-        refused = []
-        for filing in self._docket.filings():
-            try:
-                self._advance(collect(self._docket, filing, self._rosters), now)
-            except ReperformError as error:
-                refused.append((filing, str(error)))
-        return tuple(refused)
+        return take_up(self._docket, self._rosters, lambda proceeding: self._advance(proceeding, now))
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         # What this key signed under another roster would count for nothing, and be signed again at every step.

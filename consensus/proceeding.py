@@ -129,6 +129,19 @@ def collect(docket: Docket, filing: Digest, rosters: Sequence[Roster]) -> Procee
     return assemble(filing, {slot: docket.read(filing, slot) for slot in Slot}, rosters)
 
 
+def take_up(
+    docket: Docket, rosters: Sequence[Roster], act: Callable[[Proceeding], None]
+) -> tuple[tuple[Digest, str], ...]:
+    """Do one's part in every proceeding. Returns what could not be taken up, and why: none may stop the others."""
+    refused = []
+    for filing in docket.filings():
+        try:
+            act(collect(docket, filing, rosters))
+        except ReperformError as error:
+            refused.append((filing, str(error)))
+    return tuple(refused)
+
+
 def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters: Sequence[Roster]) -> Proceeding:
     """Verify documents. Raises ReperformError unless filing and receipt are valid; the rest may be junk."""
     sieve = _Sieve(posted)

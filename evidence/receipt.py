@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from .commitment import Commitment, CommitmentBrokenError, Role
 from .digest import Digest, Domain, digest
@@ -93,23 +93,25 @@ def receipt_id(envelope: Envelope) -> Digest:
 
 def open_receipt(envelope: Envelope, roster: Roster) -> Signed[Receipt]:
     """Verify that an executor of the roster signed this receipt while the roster was in force."""
-    receipt = envelope.parse(Receipt)
-    _, node = roster.member_as(receipt.executor, OrganisationRole.OPERATOR)
-    signed = open_signed(envelope, Receipt, roster.keys_of(node))
-    if receipt.roster != roster.roster_id:
-        raise RosterRefusedError(f"the receipt names another roster than epoch {roster.epoch} of {roster.name!r}")
-    roster.check_time(receipt.time)
-    return signed
+    return _open_issued(envelope, Receipt, roster)
 
 
 def open_abandonment(envelope: Envelope, roster: Roster) -> Signed[Abandonment]:
-    """Verify that an executor of the roster gave this number up."""
-    abandonment = envelope.parse(Abandonment)
-    _, node = roster.member_as(abandonment.executor, OrganisationRole.OPERATOR)
-    signed = open_signed(envelope, Abandonment, roster.keys_of(node))
-    if abandonment.roster != roster.roster_id:
-        raise RosterRefusedError(f"the abandonment names another roster than epoch {roster.epoch} of {roster.name!r}")
-    roster.check_time(abandonment.time)
+    """Verify that an executor of the roster gave this number up while the roster was in force."""
+    return _open_issued(envelope, Abandonment, roster)
+
+
+Issued = TypeVar("Issued", Receipt, Abandonment)
+
+
+def _open_issued(envelope: Envelope, cls: type[Issued], roster: Roster) -> Signed[Issued]:
+    issued = envelope.parse(cls)
+    _, node = roster.member_as(issued.executor, OrganisationRole.OPERATOR)
+    signed = open_signed(envelope, cls, roster.keys_of(node))
+    if issued.roster != roster.roster_id:
+        kind = cls.KIND.partition("/")[0]
+        raise RosterRefusedError(f"the {kind} names another roster than epoch {roster.epoch} of {roster.name!r}")
+    roster.check_time(issued.time)
     return signed
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..consensus.docket import Docket, Slot
-from ..consensus.proceeding import Phase, Proceeding, collect, phase
+from ..consensus.proceeding import Phase, Proceeding, phase, take_up
 from ..evidence.attestation import sign_statement, statement, summary
 from ..evidence.ballot import (
     NONCE_BYTES,
@@ -29,7 +29,6 @@ from ..evidence.digest import Digest
 from ..evidence.documents import from_bytes
 from ..evidence.dsse import Envelope
 from ..evidence.encoding import MalformedError
-from ..evidence.errors import ReperformError
 from ..evidence.keyfile import KeyRing
 from ..evidence.receipt import receipt_id
 from ..evidence.roster import OrganisationRole, Roster
@@ -57,13 +56,7 @@ class Node:
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round over all filings. Returns what could not be taken up, and why."""
-        refused = []
-        for filing in self._docket.filings():
-            try:
-                self._advance(collect(self._docket, filing, self._rosters), now)
-            except ReperformError as error:
-                refused.append((filing, str(error)))
-        return tuple(refused)
+        return take_up(self._docket, self._rosters, lambda proceeding: self._advance(proceeding, now))
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         case = proceeding.case
