@@ -5,7 +5,7 @@ It needs the pack, the root keys that the reader trusts, and nothing else: no ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,6 +58,7 @@ class Verified:
     roster: Roster
     tally: Tally
     signed_by: tuple[str, ...]
+    silent: tuple[str, ...]  # nodes with a ballot on the closed list and no vote in the pack, sorted
     disclosed: Disclosed | None
 
 
@@ -121,6 +122,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         roster=roster,
         tally=result,
         signed_by=signed_by,
+        silent=_silent(roster, ballots, votes),
         disclosed=disclosed,
     )
 
@@ -148,6 +150,12 @@ def _check_ballots(pack: Pack, matter: Matter) -> list[Signed[Ballot]]:
     if not matter.case.document.opened <= matter.ballots.closed:
         raise MalformedError("the list of ballots was closed before the case was opened")
     return [open_by_replayer(envelope, Ballot, matter.roster) for envelope in pack.ballots]
+
+
+def _silent(roster: Roster, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> tuple[str, ...]:
+    """A docket or a finder can leave a vote out of a pack, but not the ballot that announced it."""
+    missing = {signed.document.node for signed in ballots} - {signed.document.node for signed in votes}
+    return tuple(sorted(node.name for node in roster.panel() if node.node_id in missing))
 
 
 def _check_disclosure(disclosure: Disclosure, matter: Matter, result: Tally) -> Disclosed:

@@ -260,6 +260,18 @@ def test_two_ballots_of_one_node_do_not_count() -> None:
     refused(story.with_ballots([*story.ballots, second]).with_votes().attested(), 8, "cast two ballots")
 
 
+def test_who_committed_and_did_not_vote_is_named() -> None:
+    story = upheld()
+    whole = verify(to_bytes(story.pack()), story.scene.roots)
+    assert whole.silent == ()
+    for silent in ((C,), (B, C), (A, B, C)):
+        votes = [story.vote(node) for node in (A, B, C) if node not in silent]
+        proved = verify(to_bytes(story.with_votes(votes).attested().pack()), story.scene.roots)
+        assert proved.silent == silent
+    absent = story.with_ballots([story.ballot(A), story.ballot(B)]).with_votes([])
+    assert verify(to_bytes(absent.with_votes([absent.vote(B)]).attested().pack()), story.scene.roots).silent == (A,)
+
+
 # Steps 9 and 10: the quorum.
 
 
