@@ -153,7 +153,7 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     if issued is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
-    check_filer(request, roster)
+    check_filer(request)
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),

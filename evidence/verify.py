@@ -69,7 +69,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     2. Every roster is signed by a threshold of root keys: the first by `roots`, each later one by its predecessor's.
     3. The receipt names one of these rosters, and an executor of its operator signed it while it was in force.
     4. The model manifest is the one whose id the receipt names, of the same execution class.
-    5. A docket of that roster opened the case, and it is about this receipt.
+    5. A docket of that roster opened the case on a dispute, and it is about this receipt.
     6. The docket closed one list of ballots, and the pack holds exactly these, each signed by its panel node.
     7. Every vote is signed by its panel node, and stands in the pack once.
     8. The votes, tallied, give a verdict.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from reperform.evidence.attestation import sign_statement, statement, summary
 from reperform.evidence.ballot import Ballot, Finding, Result
-from reperform.evidence.case import case_id
+from reperform.evidence.case import Ground, case_id
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
@@ -169,6 +169,13 @@ def test_a_case_opened_by_the_bank_or_by_a_panel_member_is_refused() -> None:
 
 def test_a_case_about_another_receipt_is_refused() -> None:
     refused(replace(upheld(), case=upheld(name="another case").case), 5, "about another receipt")
+
+
+def test_an_audit_is_refused_even_if_everybody_signed_it() -> None:
+    scene = Scene(ground=Ground.AUDIT)
+    story = scene.story({name: scene.result(name, None) for name in (A, B, C)})
+    assert story.tally().verdict is Verdict.UNANSWERED
+    refused(story, 5, "audits are not taken yet")
 
 
 # Step 6: the ballots.

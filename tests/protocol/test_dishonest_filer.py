@@ -9,11 +9,12 @@ from reperform.consensus.docket import Slot
 from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.proceeding import Proceeding
 from reperform.evidence.ballot import Finding, Reason
-from reperform.evidence.case import Ground, Openings
+from reperform.evidence.case import Case, Filing, Ground, Openings
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.roster import RosterRefusedError
 from reperform.evidence.sealing import Purpose
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Record
@@ -38,7 +39,7 @@ from reperform.tests.protocol.lying_filers import (
     reseal,
 )
 from reperform.tests.protocol.play import attested, edited, play, settle, verdict_of
-from reperform.tests.world import BANK, PANEL, World
+from reperform.tests.world import BANK, DOCKET, PANEL, World
 
 REASONS = {
     WrongInput: Reason.OPENING,
@@ -104,37 +105,34 @@ def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None
     assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
 
 
-def test_an_audit_whose_openings_never_come_is_unanswered(world: World) -> None:
-    auditor = world.rings[PANEL[0]]
+@pytest.mark.parametrize("name", ["a stranger", BANK, PANEL[0]])
+def test_nobody_can_file_an_audit_hand_over_nothing_and_have_the_operator_charged(world: World, name: str) -> None:
+    auditor = world.rings.get(name, world.filer_keys)
     filed = FiledDecision.of(world.decision(), auditor, Ground.AUDIT)
-    filer = liar(world, NoOpenings, PANEL)(world.docket, auditor, filed)
-    filer.file()
-    proceeding = settle(world, filed.filing_id, filer, world.nodes())
-    assert verdict_of(proceeding) is attested(proceeding) is Verdict.UNANSWERED
-
-
-def test_a_stranger_cannot_file_an_audit_and_leave_it_unanswered(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys, Ground.AUDIT)
-    Filer(world.docket, world.filer_keys, filed).file()
+    Filer(world.docket, auditor, filed).file()
     ((_, cause),) = world.keeper.step(world.now)
-    assert "is not on epoch 1" in cause
+    assert "audits are not taken yet" in cause
     assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+    with pytest.raises(RosterRefusedError, match="; file a dispute"):
+        world.proceeding(filed.filing_id)
 
 
-def test_the_operator_cannot_audit_itself(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.rings[BANK], Ground.AUDIT)
-    Filer(world.docket, world.rings[BANK], filed).file()
-    ((_, cause),) = world.keeper.step(world.now)
-    assert "whose role is operator, not replayer" in cause
-
-
-def test_a_minority_cannot_call_an_answered_audit_unanswered(world: World) -> None:
-    auditor = world.rings[PANEL[0]]
-    filed = FiledDecision.of(world.decision(), auditor, Ground.AUDIT)
-    filer = liar(world, EmptyOpenings, ())(world.docket, auditor, filed)
-    filer.file()
-    proceeding = settle(world, filed.filing_id, filer, world.nodes()[:1])
-    assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
+def test_an_audit_that_a_docket_opened_all_the_same_gets_no_ballot(world: World) -> None:
+    filed = FiledDecision.of(world.decision(), world.rings[PANEL[0]], Ground.AUDIT)
+    Filer(world.docket, world.rings[PANEL[0]], filed).file()
+    case = Case(
+        filing=filed.filing.parse(Filing),
+        roster=world.roster.roster_id,
+        docket=world.rings[DOCKET].signing.public.key_id,
+        challenge=bytes(32),
+        opened=world.now,
+        deadlines=world.patience.deadlines(world.now),
+    )
+    world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(case, world.rings[DOCKET].signers))
+    for node in world.nodes():
+        ((_, cause),) = node.step(case.deadlines.openings + 1)
+        assert "audits are not taken yet" in cause
+    assert world.docket.read(filed.filing_id, Slot.BALLOT) == ()
 
 
 def test_another_filers_openings_and_release_are_refused(world: World) -> None:

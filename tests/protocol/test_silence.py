@@ -9,7 +9,6 @@ import pytest
 from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.proceeding import Phase, Proceeding, phase
 from reperform.evidence.ballot import Finding, Reason
-from reperform.evidence.case import Ground
 from reperform.evidence.receipt import Receipt
 from reperform.evidence.tally import Verdict
 from reperform.replayer.node import Node
@@ -40,15 +39,10 @@ def live(world: World, filed: FiledDecision, filer: Filer, nodes: list[Node], en
         world.now += STEP
 
 
-@pytest.mark.parametrize("ground", Ground)
-def test_a_filer_who_never_opens_ends_without_a_verdict_on_the_answer(world: World, ground: Ground) -> None:
-    keys = world.rings[PANEL[0]] if ground is Ground.AUDIT else world.filer_keys
-    filed = FiledDecision.of(world.decision(), keys, ground)
-    filer = Filer(world.docket, keys, filed)
-    filer.file()
+def test_a_filer_who_never_opens_ends_without_a_verdict_on_the_answer(world: World) -> None:
+    filed, filer = world.file(world.decision())
     proceeding = live(world, filed, filer, world.nodes(), {"filer": 0})
-    expected = Verdict.UNANSWERED if ground is Ground.AUDIT else Verdict.INCONCLUSIVE
-    assert proceeding.tally().verdict is attested(proceeding) is expected
+    assert proceeding.tally().verdict is attested(proceeding) is Verdict.INCONCLUSIVE
     assert {line.vote.reason for line in proceeding.tally().counted} == {Reason.UNANSWERED}
 
 
