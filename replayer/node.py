@@ -22,6 +22,7 @@ from ..evidence.ballot import (
     Result,
     Vote,
     ballot_commitment,
+    ballot_id,
 )
 from ..evidence.case import Case, PanelOpening, Sealed
 from ..evidence.commitment import CommitmentBrokenError, Role, tag
@@ -33,6 +34,7 @@ from ..evidence.keyfile import KeyRing
 from ..evidence.receipt import receipt_id
 from ..evidence.roster import OrganisationRole, Roster
 from ..evidence.sealing import Purpose, SealBrokenError, seal
+from ..evidence.tally import Tally
 from .notebook import Notebook, Page
 from .replay import IndeterminateError, Replay
 
@@ -51,6 +53,7 @@ class Node:
         self._notebook = notebook
         self._replay = replay
         self._id = keys.signing.public.key_id
+        self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
         # Fails at the start, not at the first case, if this key may not vote.
         rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
 
@@ -177,6 +180,10 @@ class Node:
             return  # who took no part does not sign
         if page.attestation is None or page.summary is None:
             matter, result = proceeding.matter(), proceeding.tally()
+            refusal = self._refusal(proceeding, page, result)
+            if refusal is not None:
+                self._decline(proceeding.case_id, result, refusal)
+                return
             page = replace(
                 page,
                 attestation=sign_statement(statement(matter, result), self._keys.signers),
@@ -189,6 +196,26 @@ class Node:
         ):
             if mine is not None and mine not in posted:
                 self._post(proceeding, slot, mine)
+
+    def _refusal(self, proceeding: Proceeding, page: Page, result: Tally) -> str | None:
+        """Why this node does not sign a verdict, if it does not.
+
+        Its signature says more than that the votes were counted: that its own work was among what was counted,
+        and does not contradict the verdict. A docket that closes the list over the ballots that it likes gets
+        no signature from those whom it left out.
+        """
+        name, listed = proceeding.case_id, proceeding.matter().ballots.ballots
+        mine = Ballot(name, self._id, ballot_commitment(name, self._id, page.result))
+        if not any(signed.document == mine and ballot_id(signed.envelope) in listed for signed in proceeding.ballots):
+            return "the docket left this node's ballot off the list"
+        if result.answer is not None and result.answer != page.result.answer:
+            return "this node did not find that answer"
+        return None
+
+    def _decline(self, case: Digest, result: Tally, refusal: str) -> None:
+        if case not in self._declined:
+            self._declined.add(case)
+            log.warning("case %s: did not sign %s: %s", case.short(), result.verdict, refusal)
 
     def _post(self, proceeding: Proceeding, slot: Slot, envelope: Envelope) -> None:
         self._docket.post(proceeding.filing_id, slot, envelope)

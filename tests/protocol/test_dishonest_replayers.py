@@ -10,17 +10,20 @@ import pytest
 from reperform.consensus.docket import Slot
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import collect
-from reperform.evidence.ballot import Vote
+from reperform.evidence.ballot import Reason, Vote
+from reperform.evidence.digest import Domain, digest
+from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.receipt import Receipt
 from reperform.evidence.roster import Node as Member
 from reperform.evidence.roster import Organisation, OrganisationRole, Roster, RosterRefusedError, Suite
 from reperform.evidence.tally import SetAside, Verdict
 from reperform.evidence.values import Output
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook
-from reperform.replayer.replay import Replay
+from reperform.replayer.replay import IndeterminateError, Replay, Replayed
 from reperform.tests.protocol.adversaries import (
     NAMED,
     Absent,
@@ -39,7 +42,7 @@ from reperform.tests.protocol.adversaries import (
     guess,
     lucky,
 )
-from reperform.tests.protocol.play import attested, edited, play, set_aside, verdict_of, verified
+from reperform.tests.protocol.play import another_model, attested, edited, play, set_aside, verdict_of, verified
 from reperform.tests.world import BANK, DOCKET, PANEL, World, honest, model
 
 GOOD, ALSO_GOOD, BAD = PANEL
@@ -316,3 +319,33 @@ def test_votes_name_what_they_are_about(world: World) -> None:
         assert vote.case == proceeding.case_id
         assert vote.ballots == proceeding.matter().ballots.list_id
         assert (vote.roster, vote.epoch) == (world.roster.roster_id, 1)
+
+
+def conspires(_: Receipt, committed: bytes) -> Replayed:
+    """What the conspirators agreed on."""
+    return Replayed(to_bytes(another_model(committed)), digest(Domain.TRACE, b"agreed on"))
+
+
+def no_answer(_: Receipt, __: bytes) -> Replayed:
+    """A machine that cannot run the model."""
+    raise IndeterminateError(Reason.MODEL, "this node has no copy of it")
+
+
+@pytest.mark.parametrize("replay", [honest, no_answer])
+def test_who_did_not_find_the_answer_does_not_sign_it_even_if_its_own_vote_is_missing(
+    world: World, replay: Replay, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bank and a quorum agree on another model; the third node committed, and slept through the vote."""
+    nodes = world.nodes(dict.fromkeys((GOOD, ALSO_GOOD), conspires) | {BAD: replay})
+    filed, filer = world.file(world.decision(another_model))
+    world.round(filed.filing_id, filer, nodes)
+    proceeding = world.round(filed.filing_id, filer, nodes[:2])
+    assert proceeding.case is not None
+    world.now = proceeding.case.document.deadlines.votes + 1
+    proceeding = world.round(filed.filing_id, filer, nodes[:2])
+    assert len(proceeding.ballots) == len(PANEL)
+    assert verdict_of(proceeding) is attested(proceeding) is Verdict.UPHELD
+    nodes[2].step(world.now)
+    nodes[2].step(world.now)
+    assert len(world.docket.read(filed.filing_id, Slot.ATTESTATION)) == 2
+    assert len([m for m in caplog.messages if "did not sign UPHELD: this node did not find that answer" in m]) == 1
