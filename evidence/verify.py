@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .attestation import check_quorum, statement, summary
-from .ballot import Ballot, Vote, ballot_id, open_ballot_list, open_by_replayer
+from .ballot import Ballot, Finding, Vote, ballot_id, open_ballot_list, open_by_replayer
 from .case import Case, open_case
 from .commitment import Commitment, CommitmentBrokenError, Role, key_digest, tag
 from .digest import Digest
@@ -59,6 +59,7 @@ class Verified:
     tally: Tally
     signed_by: tuple[str, ...]
     silent: tuple[str, ...]  # nodes with a ballot on the closed list and no vote in the pack, sorted
+    disproved: tuple[str, ...]  # nodes whose counted MATCH or MISMATCH the disclosure shows to be false, sorted
     disclosed: Disclosed | None
 
 
@@ -72,10 +73,12 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     5. A docket of that roster opened the case on a dispute, and it is about this receipt.
     6. The docket closed one list of ballots, and the pack holds exactly these, each signed by its panel node.
     7. Every vote is signed by its panel node, and stands in the pack once.
-    8. The votes, tallied, give a verdict.
+    8. The votes, tallied, give a verdict; none of them is set aside.
     9. A quorum of the roster's organisations signed the statement of exactly this verdict.
     10. The same organisations signed the same verdict as a verification summary.
-    11. What is disclosed is what was committed.
+    11. What is disclosed is what was committed, and does not disprove the verdict: beside the quorum's answer, the
+        output equals it if the verdict is UPHELD, and differs from it if it is REFUTED. A single vote that it
+        disproves is named, not refused: else one member could keep an honest quorum's answer from being shown.
     """
     with _step(1, "reading the pack"):
         pack = from_bytes(Pack, data)
@@ -123,6 +126,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         tally=result,
         signed_by=signed_by,
         silent=_silent(roster, ballots, votes),
+        disproved=_disproved(pack.disclosure, result),
         disclosed=disclosed,
     )
 
@@ -167,10 +171,33 @@ def _check_disclosure(disclosure: Disclosure, matter: Matter, result: Tally) -> 
             raise CommitmentBrokenError("the answer's key is not the panel key of the case")
         if tag(Role.ANSWER, disclosure.answer.value, disclosure.answer.key) != result.answer:
             raise CommitmentBrokenError("the answer is not the one that the quorum agreed on")
+        if shown_output is not None:
+            _check_verdict(shown_output, disclosure.answer.value, result.verdict)
     return Disclosed(
         input=None if shown_input is None else parse_input(shown_input),
         output=None if shown_output is None else from_bytes(Output, shown_output),
         answer=None if disclosure.answer is None else from_bytes(Output, disclosure.answer.value),
+    )
+
+
+def _check_verdict(output: bytes, answer: bytes, verdict: Verdict) -> None:
+    if (answer == output) != (verdict is Verdict.UPHELD):
+        same = "is" if answer == output else "is not"
+        raise CommitmentBrokenError(f"the verdict is {verdict}, but the output {same} the quorum's answer")
+
+
+def _disproved(disclosure: Disclosure | None, result: Tally) -> tuple[str, ...]:
+    """Under the panel key a MATCH has the output's tag, and a MISMATCH has not."""
+    if disclosure is None or disclosure.output is None or disclosure.answer is None:
+        return ()
+    claimed = tag(Role.ANSWER, disclosure.output.value, disclosure.answer.key)
+    findings = {True: Finding.MATCH, False: Finding.MISMATCH}
+    return tuple(
+        sorted(
+            line.node
+            for line in result.counted
+            if line.vote.finding not in (Finding.INDETERMINATE, findings[line.vote.result.answer == claimed])
+        )
     )
 
 

@@ -382,6 +382,47 @@ def test_no_answer_can_be_disclosed_where_the_quorum_agreed_on_none() -> None:
     refused(story.pack(disclosure=shown), 11, "not the one that the quorum agreed on")
 
 
+def _voted(story: Story, findings: dict[str, Finding]) -> Story:
+    """The story in which these nodes say this about what they found, true or not."""
+    votes = [
+        story.vote(n, finding=f, reason=None, sealed_answer=b"sealed" if f is Finding.MISMATCH else b"")
+        for n, f in findings.items()
+    ]
+    return story.with_votes(votes).attested()
+
+
+def test_a_verdict_that_the_disclosed_output_and_answer_disprove_is_refused() -> None:
+    for story, finding, reason in (
+        (upheld(), Finding.MISMATCH, "the verdict is REFUTED, but the output is the quorum's answer"),
+        (refuted(), Finding.MATCH, "the verdict is UPHELD, but the output is not the quorum's answer"),
+    ):
+        false = _voted(story, dict.fromkeys((A, B, C), finding))
+        verify(to_bytes(false.pack()), story.scene.roots)  # a colluding quorum: only the disclosure tells
+        shown = story.disclosure()
+        refused(false.pack(disclosure=shown), 11, reason)
+        for half in (replace(shown, output=None), replace(shown, answer=None)):
+            verify(to_bytes(false.pack(disclosure=half)), story.scene.roots)
+
+
+def test_one_false_match_is_named_by_the_disclosed_output_and_the_panel_key_and_stops_nobody() -> None:
+    scene = Scene()
+    story = scene.story({A: scene.result(A, OUTPUT), B: scene.result(B, OUTPUT), C: scene.result(C, OTHER_OUTPUT)})
+    false = _voted(story, dict.fromkeys((A, B, C), Finding.MATCH))
+    assert false.tally().verdict is Verdict.UPHELD
+    shown = false.disclosure()
+    for part in (None, replace(shown, output=None), replace(shown, answer=None)):
+        assert verify(to_bytes(false.pack(disclosure=part)), scene.roots).disproved == ()
+    assert verify(to_bytes(false.pack(disclosure=shown)), scene.roots).disproved == (C,)
+
+
+def test_a_mismatch_is_true_whatever_the_trace() -> None:
+    scene = Scene(output=OTHER_OUTPUT)
+    results = {A: scene.result(A, OUTPUT), B: scene.result(B, OUTPUT), C: scene.result(C, OUTPUT, trace="another")}
+    story = scene.story(results)
+    assert story.tally().verdict is Verdict.REFUTED
+    assert verify(to_bytes(story.pack(disclosure=story.disclosure())), scene.roots).disproved == ()
+
+
 # Chains of epochs.
 
 
