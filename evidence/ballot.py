@@ -70,7 +70,7 @@ class _Bound:
 
 def ballot_commitment(case: Digest, node: Digest, result: Result) -> Digest:
     """SHA-256 over case, node and result. It hides: the result carries 32 random bytes."""
-    return digest(Domain.BALLOT, to_bytes(_Bound(case, node, result)))
+    return digest(Domain.BALLOT_COMMITMENT, to_bytes(_Bound(case, node, result)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Domain(StrEnum):
 
     BALLOT = "ballot/v1"
     BALLOTS = "ballots/v1"
+    BALLOT_COMMITMENT = "ballot-commitment/v1"
     CASE = "case/v1"
     COMMITMENT_KEY = "commitment-key/v1"
     FILE = "file/v1"
