@@ -15,11 +15,11 @@ from ..consensus.proceeding import Phase, Proceeding, collect, phase
 from ..evidence.documents import to_bytes
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
-from ..evidence.files import FileError, read_document, write_file
+from ..evidence.files import FileError, make_folder, read_document, write_file
 from ..evidence.keyfile import KeyRing
 from ..evidence.manifest import Manifest
 from ..evidence.pack import Disclosure, Revealed
-from ..evidence.receipt import DecisionFile, Receipt, open_receipt, receipt_id
+from ..evidence.receipt import DecisionFile, Receipt, open_receipt
 from ..evidence.roster import Roster, named_roster
 from ..evidence.tally import Verdict
 from ..evidence.verify import verify
@@ -45,7 +45,7 @@ def dispute(
     manifest: Annotated[Path, typer.Option(help="The pinned model's manifest.msgpack.", show_default=False)],
     state: Annotated[Path, typer.Option(help="A private folder for this dispute.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where to write the evidence pack.", show_default=False)],
-    disclose: Annotated[bool, typer.Option(help="Show input and answers in the pack.")] = True,
+    disclose: Annotated[bool, typer.Option(help="Show the input and the answers in the pack.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to stay; run again to go on.")] = 3600,
     as_json: AsJson = False,
 ) -> None:
@@ -54,20 +54,21 @@ def dispute(
     Example: reperform dispute my.decision --docket docket/ --roster roster.dsse --roots roots.json
     --manifest models/mortgage/manifest.msgpack --state my-dispute/ --out my.pack
 
-    Stay until it ends: your side must release the output's key once all ballots are in.
+    Stay until it ends: your side must release the output's key once all ballots are in. Exit status 3 says
+    that the case is still open when the timeout is over; the same command goes on.
     """
     if out.exists():
         raise FileError(f"{out} exists", advice="name a new file; evidence is not overwritten")
     chain = read_rosters(roster, roots)
-    model = read_document(manifest, Manifest)
-    filed, keys = _filed(decision, state)
     rosters = [signed.document for signed in chain]
-    named = named_roster(rosters, filed.decision.receipt.parse(Receipt).roster)
-    receipt = open_receipt(filed.decision.receipt, named).document
-    filed.decision.opening.check(receipt)
+    rosters[-1].check_time(now())
+    model = read_document(manifest, Manifest)
+    mine = read_document(decision, DecisionFile)
+    receipt = open_receipt(mine.receipt, named_roster(rosters, mine.receipt.parse(Receipt).roster)).document
+    mine.opening.check(receipt)
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
-    named.check_time(now())
+    filed, keys = _filed(mine, state)
     filer = Filer(FolderDocket(docket), keys, filed)
     filer.file()
     proceeding, conclusion = _wait(FolderDocket(docket), filer, filed, rosters, timeout)
@@ -81,24 +82,21 @@ def dispute(
         )
     )
     verified = verify(evidence, read_roots(roots))
-    write_file(out, evidence)
-    tell(as_json, {**report(verified), "pack": str(out)}, *account(verified), f"  pack       {out}")
+    write_file(out, evidence, mode=0o600)
+    whom = "it shows the input: give it to nobody who may not see that" if disclose else "it shows no input"
+    tell(as_json, {**report(verified), "pack": str(out)}, *account(verified), f"  pack       {out}; {whom}")
     raise typer.Exit(exit_status(verified.verdict))
 
 
-def _filed(path: Path, state: Path) -> tuple[FiledDecision, KeyRing]:
+def _filed(decision: DecisionFile, state: Path) -> tuple[FiledDecision, KeyRing]:
     """The dispute as it was begun in this folder, or a new one."""
-    decision = read_document(path, DecisionFile)
     key, record = state / "filer.key", state / "filed-decision.msgpack"
     if record.exists():
         filed = read_document(record, FiledDecision)
-        if receipt_id(filed.decision.receipt) != receipt_id(decision.receipt):
+        if filed.decision != decision:
             raise FileError(f"{state} belongs to another dispute", advice="name a new folder")
         return filed, read_keys(key)
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{state} cannot be made: {error.strerror}") from error
+    make_folder(state, mode=0o700)
     # A key without a record was never used: its filing did not leave this machine.
     key.unlink(missing_ok=True)
     keys = KeyRing.generate()

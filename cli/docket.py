@@ -9,8 +9,9 @@ import typer
 
 from ..consensus.folder import FolderDocket
 from ..consensus.keeper import Keeper, Patience
-from .rounds import Interval, JsonLines, keep_going, start_log
-from .trust import KeyFile, RootsFile, RosterFiles, read_keys, read_rosters
+from ..evidence.files import make_folder
+from .rounds import Interval, JsonLines, alone, keep_going, start_log
+from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
 
 app = typer.Typer(help="Keep a docket: open cases, close ballots.", no_args_is_help=True)
 
@@ -34,6 +35,8 @@ def run(
     start_log(as_json)
     rosters = [signed.document for signed in read_rosters(roster, roots)]
     patience = Patience(*[step * 1000] * 5)
-    docket.mkdir(parents=True, exist_ok=True)
+    rosters[-1].check_time(now())
+    make_folder(docket)
     keeper = Keeper(FolderDocket(docket), read_keys(key), rosters, patience)
-    keep_going(keeper.step, interval)
+    with alone(docket / ".keeper"):
+        keep_going(keeper.step, interval)

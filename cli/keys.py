@@ -32,6 +32,8 @@ def new(
 
     The file is readable by you alone. Set REPERFORM_KEY_PASSWORD to encrypt it.
     """
+    if not path.name or path.is_dir():
+        raise FileError(f"{path} is a folder", advice="name a file")
     public = public_path(path)
     if public.exists():
         raise FileError(f"{public} exists", advice="keys are never overwritten; choose another name")
@@ -39,7 +41,11 @@ def new(
     keys = KeyRing.generate(post_quantum=post_quantum)
     keys.write(path, None if password is None else password.encode())
     node = Node.of(name or path.stem, keys)
-    write_file(public, write_public(node).encode())
+    try:
+        write_file(public, write_public(node).encode())
+    except FileError:
+        path.unlink()  # half a pair would be in the way of the next try
+        raise
     tell(
         as_json,
         {"key": str(path), "public": str(public), "name": node.name, "id": str(node.node_id)},

@@ -1,16 +1,19 @@
-"""The command `reperform`: a thin layer. Exit status 0 success, 1 a negative verdict, 2 bad input."""
+"""The command `reperform`: a thin layer. Exit status 0 success, 1 a negative verdict, 2 bad input (see output.py)."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Final
+import traceback
+from typing import Final, NoReturn
 
 import typer
 
 from ..evidence.errors import ReperformError
-from . import decide, dispute, docket, keys, node, pin, roster, selftest, verify
+from . import decide, dispute, docket, export, keys, node, pin, roster, selftest, verify
 from .demo import command as demo
-from .output import BAD_INPUT
+from .dispute import StillOpenError
+from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
 
 # Packages that only some commands need, and the extra that brings them.
 EXTRAS: Final = {"torch": "executor", "numpy": "executor", "safetensors": "executor", "tokenizers": "executor"}
@@ -26,6 +29,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(roster.app, name="roster")
 app.command("pin")(pin.pin)
 app.command("decide")(decide.decide)
+app.command("export")(export.export)
 app.command("dispute")(dispute.dispute)
 app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")
@@ -35,21 +39,31 @@ app.command("demo")(demo.demo)
 
 
 def main() -> None:
-    """Run one command and exit."""
+    """Run one command and exit. Whatever goes wrong, status 1 is left to verdicts."""
     try:
         app()
+        sys.stdout.flush()
+    except StillOpenError as error:
+        _fail(UNFINISHED, str(error))
     except ReperformError as error:
-        _fail(str(error))
+        _fail(BAD_INPUT, str(error))
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        _fail(f"this command needs {error.name}; install it with: pip install 'reperform[{extra}]'")
+        _fail(BAD_INPUT, f"this command needs {error.name}; install reperform with its extra [{extra}]")
+    except OSError as error:
+        _fail(BAD_INPUT, f"{error.filename or 'the output'}: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001  # a traceback would exit with 1, which means a verdict
+        traceback.print_exc()
+        _fail(DEFECT, f"a defect in reperform ({type(error).__name__}); please report the lines above")
 
 
-def _fail(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
+def _fail(status: int, message: str) -> NoReturn:
+    print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr)
+    sys.stderr.flush()
+    # Python's own exit would flush a stdout that may be what failed, and change the status.
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..consensus.folder import FolderDocket
+from ..evidence.files import make_folder
 from .docket import DocketFolder
-from .rounds import Interval, JsonLines, keep_going, start_log
+from .rounds import Interval, JsonLines, alone, keep_going, start_log
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,10 @@ def run(
 
     rosters = [signed.document for signed in read_rosters(roster, roots)]
     rosters[-1].check_time(now())
+    make_folder(state, mode=0o700)
     node = Node(FolderDocket(docket), read_keys(key), rosters, Notebook(state), Library(model).replay)
     start_log(as_json)
     report = selftest()  # before the first vote, at every start
     log.info("self-test passed: %d vectors", report.vectors)
-    keep_going(node.step, interval)
+    with alone(state / ".node"):
+        keep_going(node.step, interval)

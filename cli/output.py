@@ -13,13 +13,21 @@ from rich.console import Console
 
 from ..evidence.values import DType, Input, Output, Record
 
-# Exit status; 1 is a negative verdict.
+# Exit statuses besides 0, success.
+NEGATIVE_VERDICT: Final = 1
 BAD_INPUT: Final = 2
+UNFINISHED: Final = 3  # nothing is wrong; the same command goes on
+DEFECT: Final = 70  # EX_SOFTWARE of sysexits.h: the fault is reperform's own
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 
 # Everything meant for people who watch goes to stderr, so that stdout can be piped.
 progress = Console(stderr=True, highlight=False)
+
+
+def plain(text: str) -> str:
+    """Text that cannot move a terminal's cursor or begin a line: names come from people whom nobody trusts yet."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def tell(as_json: bool, body: Mapping[str, Any], *lines: str) -> None:
@@ -28,7 +36,7 @@ def tell(as_json: bool, body: Mapping[str, Any], *lines: str) -> None:
         print(json.dumps(body))
     else:
         for line in lines:
-            print(line)
+            print(plain(line))
 
 
 def moment(milliseconds: int) -> str:

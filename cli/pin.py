@@ -32,7 +32,7 @@ def pin(
     sys.path.insert(0, str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise MalformedError(f"{source} is not an importable MODULE:FUNCTION: {error}") from error
     with progress.status(f"pinning {source}"):
         model_id = function(out)

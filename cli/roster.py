@@ -38,6 +38,8 @@ def new(
 
     The description names public key files beside it, as `docs/rosters.md` shows.
     """
+    if out.resolve() == roots_out.resolve():
+        raise FileError(f"{out} cannot hold both the roster and the root keys", advice="name two files")
     for path in (out, roots_out):
         if path.exists():
             raise FileError(f"{path} exists", advice="name a new file; rosters are not overwritten")
@@ -48,8 +50,13 @@ def new(
         raise RosterRefusedError(f"key {strangers[0].public.key_id.short()} is not one of the roster's root keys")
     if len({key.public for key in keys}) < roster.roots.threshold:
         raise RosterRefusedError(f"{len(keys)} root keys sign; the roster asks for {roster.roots.threshold}")
-    write_file(out, to_bytes(Envelope.sign(roster, keys)))
+    # The roster goes last: while it is missing, nothing was made.
     write_file(roots_out, roster.roots.to_json().encode())
+    try:
+        write_file(out, to_bytes(Envelope.sign(roster, keys)))
+    except FileError:
+        roots_out.unlink()
+        raise
     tell(as_json, _body(roster), *_lines(roster), f"written: {out}, {roots_out}")
 
 
@@ -64,14 +71,16 @@ def show(
     Example: reperform roster show roster.dsse --roots roots.json
     """
     roster = read_rosters(path, roots)[-1].document
-    tell(as_json, _body(roster), *_lines(roster))
+    in_force = roster.valid_from <= now() <= roster.valid_until
+    state = "it is in force" if in_force else "IT IS NOT IN FORCE: get the current epoch from its keeper"
+    tell(as_json, {**_body(roster), "in_force": in_force}, *_lines(roster), state)
 
 
 def _describe(path: Path) -> Roster:
     try:
         body = tomllib.loads(read_file(path).decode())
         return _roster(body, path.parent)
-    except (KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (KeyError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise MalformedError(f"{path} does not describe a roster: {error}", advice="see docs/rosters.md") from error
     except MalformedError as error:
         raise MalformedError(f"{path}: {error.cause}", advice=error.advice) from error

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Annotated
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from ..evidence.digest import Digest
+from ..evidence.errors import ReperformError
+from ..evidence.files import FileError
+from .output import plain
 from .trust import now
 
-Interval = Annotated[float, typer.Option(min=0.01, help="Seconds between two looks at the docket.")]
+Interval = Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds between two looks at the docket.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Log one JSON object a line, for machines.")]
 
 log = logging.getLogger(__name__)
+
+# How many causes are remembered so as not to be told in every round; strangers can make up new ones.
+TOLD: Final = 1024
 
 
 class _JsonFormatter(logging.Formatter):
@@ -33,6 +43,17 @@ def start_log(as_json: bool) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock file for as long as the block runs: two processes with one key would contradict each other."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileError(f"{path.parent} is in use by another process", advice="stop it first") from error
+        yield
+
+
 def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: float) -> None:
     """Call `step` with the time until SIGTERM or SIGINT; a round that has begun is finished.
 
@@ -42,10 +63,14 @@ def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("running")
-    known: set[tuple[Digest, str]] = set()
+    told: deque[tuple[Digest, str]] = deque(maxlen=TOLD)
     while not stop.is_set():
-        for filing, cause in step(now()):
-            if (filing, cause) not in known:
-                known.add((filing, cause))
-                log.warning("filing %s: %s", filing.short(), cause)
+        try:
+            news = [item for item in step(now()) if item not in told]
+        except ReperformError as error:
+            log.warning("%s", error)  # the docket may be back in the next round
+            news = []
+        for filing, cause in news:
+            told.append((filing, cause))
+            log.warning("filing %s: %s", filing.short(), plain(cause))
         stop.wait(interval)

@@ -21,7 +21,7 @@ VERDICTS = {
     Verdict.REFUTED: "the pinned model, run again, gives another output than the operator committed to",
     Verdict.CONTESTED: "replayers contradict each other; at least one of them is wrong",
     Verdict.INCONCLUSIVE: "no quorum of organisations reached a finding",
-    Verdict.UNANSWERED: "the operator did not produce the opening in time",
+    Verdict.UNANSWERED: "the panel was never handed the opening",
 }
 
 
@@ -77,6 +77,7 @@ def report(verified: Verified) -> dict[str, Any]:
             }
             for line in verified.tally.lines
         ],
+        "silent": list(verified.silent),
         "signed_by": list(verified.signed_by),
         "claimed": None if disclosed is None or disclosed.output is None else describe_output(disclosed.output),
         "answer": None if disclosed is None or disclosed.answer is None else describe_output(disclosed.answer),
@@ -96,6 +97,8 @@ def account(verified: Verified) -> list[str]:
     for line in verified.tally.lines:
         reason = "" if line.vote.reason is None else f" ({line.vote.reason})"
         lines.append(f"  finding    {line.organisation}: {line.vote.finding}{reason}")
+    for node in verified.silent:
+        lines.append(f"  SILENT     {node}: committed to a result, and its vote is not in this pack")
     signed = ", ".join(verified.signed_by)
     lines.append(f"  signed by  {signed} (quorum {verified.roster.quorum}, roster epoch {verified.roster.epoch})")
     disclosed = verified.disclosed

@@ -57,10 +57,18 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         os.close(directory)
 
 
+def make_folder(path: Path, *, mode: int = 0o755) -> None:
+    """Make a folder, and those above it, unless it is there. Raises FileError."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be made a folder: {error.strerror}") from error
+
+
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """write_atomically for what a person asked for: makes the folder, raises FileError."""
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data, mode=mode)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}") from error

@@ -11,6 +11,7 @@ import torch
 
 from ..evidence.digest import Digest, Domain, digest
 from ..evidence.documents import from_bytes
+from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput, TextInput, Threshold
 from ..evidence.values import DType, Input, Output, Record, Tensor, Text
@@ -49,7 +50,11 @@ class PinnedModel:
     @classmethod
     def load(cls, directory: Path) -> PinnedModel:
         """Read and check a pinned model. Raises a ReperformError that names the part which is not as pinned."""
-        manifest = from_bytes(Manifest, _read(directory, MANIFEST))
+        try:
+            manifest = from_bytes(Manifest, _read(directory, MANIFEST))
+        except MalformedError as error:
+            cause = f"{directory / MANIFEST}: {error.cause}"
+            raise ModelError(cause, advice="take the model's files again from whoever pinned it") from error
         if manifest.execution_class is not ExecutionClass.PORTABLE_1:
             raise ModelError(
                 f"the model is pinned for class {manifest.execution_class}; this machine runs portable-1",

@@ -34,7 +34,7 @@ class Account:
     started: float = field(default_factory=time.monotonic)
     decisions: int = 0
     verdicts: list[dict[str, str]] = field(default_factory=list)
-    verified: bool = True
+    verified: bool = False
     forgeries: list[dict[str, Any]] = field(default_factory=list)
 
     def say(self, *lines: str) -> None:
@@ -147,6 +147,7 @@ def _perform(stage: Stage, account: Account) -> None:
             path = stage.folder / "applicants" / f"{name}.decision"
             write_file(path, to_bytes(decision.file), mode=0o600)
             _dispute(stage, account, name, path, pinned)
+    account.verified = True  # _dispute raises for a pack that does not verify
     account.say("", "4. What a forger gets.")
     _forge(stage, account)
 
@@ -166,7 +167,6 @@ def _dispute(stage: Stage, account: Account, name: str, decision: Path, model: P
     begun = time.monotonic()
     done = stage.verify(pack)
     if done.returncode not in (0, 1) or json.loads(done.stdout)["verdict"] != result["verdict"]:
-        account.verified = False
         raise DemoError(f"the pack of case {name} does not verify: {done.stderr.strip()}")
     size, seconds = pack.stat().st_size, time.monotonic() - begun
     account.say(f"   verified offline, without torch, from one file of {size:,} bytes, in {seconds:.1f} s")

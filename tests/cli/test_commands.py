@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reperform.cli.decide import read_inputs
 from reperform.cli.main import app
+from reperform.cli.output import plain
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.pack import Pack
 from reperform.evidence.receipt import DecisionFile, parse_input
-from reperform.evidence.values import Record
+from reperform.evidence.values import Record, Text
 from reperform.tests.cli.conftest import Demo
 from reperform.tests.cli.run import refused, reperform
 from reperform.tests.world import BANK as BANK_NAME
@@ -180,7 +183,68 @@ def test_a_csv_file_is_decided_row_by_row(demo: Demo, tmp_path: Path) -> None:
     inputs.write_text(",".join(row) + "\n" + (line + "\n") * 3)
     done = decide(demo, inputs, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{n:09d}.decision" for n in range(3)]
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name.partition("-")[0] for path in written] == [f"{n:09d}" for n in range(3)]
+    again = ("--key", f"{BANK}/node.key", "--out", tmp_path / "again")
+    assert reperform("export", tmp_path / "journal", *again, at=demo.home).returncode == 0
+    exported = sorted((tmp_path / "again").iterdir())
+    assert [(path.name, path.read_bytes()) for path in exported] == [(p.name, p.read_bytes()) for p in written]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("in.csv", "loanamt,loanamt\n1,2\n", "the same column twice"),
+        ("in.csv", "loanamt,appinc\n1\n", "line 2 has 1 fields, and the header 2"),
+        ("in.jsonl", '{"loanamt": 1, "loanamt": 2}\n', "line 1 is not JSON, or has the same column twice"),
+        ("in.jsonl", '{"loanamt": 1}\n\n', "line 2 is empty"),
+        ("in.jsonl", '{"loanamt": [1]}\n', "line 1 is not an object of numbers"),
+        ("in.txt", "a text\n", "input 1: input 0 is a text; this model takes a record"),
+        ("in.doc", "x", "is neither .csv, .jsonl nor .txt"),
+        ("in.csv", "", "has no inputs"),
+    ],
+)
+def test_an_input_file_is_read_as_it_stands_or_not_at_all(
+    name: str, content: str, why: str, demo: Demo, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert why in refused(decide(demo, tmp_path / name, tmp_path))
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_text_keeps_every_character_that_is_no_line_feed(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("one\u2028still one\x85and\x0cthis\ntwo\n", newline="")
+    assert read_inputs(tmp_path / "in.txt") == [Text("one\u2028still one\x85and\x0cthis"), Text("two")]
+
+
+def test_the_mark_that_spreadsheets_put_in_front_is_not_part_of_the_first_column(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,\r\n")
+    assert read_inputs(tmp_path / "in.csv") == [Record.of({"a": "1", "b": None})]
+
+
+def test_names_in_a_pack_cannot_write_over_the_verdict() -> None:
+    assert plain("\x1b[3A\rUPHELD\n  finding") == "\\x1b[3A\\rUPHELD\\n  finding"
+    assert plain("Kreditanstalt für Wiederaufbau, 東京") == "Kreditanstalt für Wiederaufbau, 東京"
+
+
+def test_a_full_disk_or_a_defect_never_exits_with_the_status_of_a_verdict(demo: Demo) -> None:
+    what = ("verify", "demo/packs/upheld.pack", "--roots", "demo/roots.json")
+    command = [sys.executable, "-m", "reperform.cli.main", *what]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=demo.home, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
+
+
+def test_roster_and_root_keys_are_not_written_over_each_other(tmp_path: Path) -> None:
+    for name in ("a", "bank", "docket", "audit"):
+        reperform("keys", "new", f"{name}.key", at=tmp_path)
+    (tmp_path / "r.toml").write_text(ROSTER)
+    new = ("roster", "new", "r.toml", "--sign", "a.key")
+    assert "name two files" in refused(reperform(*new, "--out", "x", "--roots-out", "./x", at=tmp_path))
+    refused(reperform(*new, "--out", "r.toml/x", at=tmp_path))
+    assert not (tmp_path / "roots.json").exists()
+    assert reperform(*new, at=tmp_path).returncode == 0
 
 
 def test_an_expired_roster_is_refused_by_who_would_sign_under_it(demo: Demo, tmp_path: Path) -> None:
@@ -199,6 +263,7 @@ def test_an_expired_roster_is_refused_by_who_would_sign_under_it(demo: Demo, tmp
     for command in (bank, node):
         assert "has expired; get the current epoch" in refused(reperform(*command, *trust, at=demo.home))
     assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "journal").exists()
 
 
 def test_wrong_weights_are_refused_by_the_name_of_the_tensor(demo: Demo, tmp_path: Path) -> None:
@@ -229,6 +294,7 @@ def test_a_dispute_with_somebody_elses_opening_is_refused(demo: Demo, tmp_path: 
     reason = refused(reperform("dispute", tmp_path / "mixed.decision", *where, *what, *TRUST, at=demo.home))
     assert "the key is not the one that the commitment names" in reason
     assert not (tmp_path / "docket").exists()
+    assert not (tmp_path / "state").exists()  # the right file may be disputed from there next
 
 
 def test_a_dispute_that_nobody_answers_can_be_taken_up_again(demo: Demo, tmp_path: Path) -> None:
@@ -238,5 +304,5 @@ def test_a_dispute_that_nobody_answers_can_be_taken_up_again(demo: Demo, tmp_pat
     decision = demo.folder / "applicants" / "upheld.decision"
     for _ in range(2):
         done = reperform("dispute", decision, *where, *what, *TRUST, at=demo.home)
-        assert "run the same command again" in refused(done)
+        assert "run the same command again" in refused(done, status=3)
     assert len(list((tmp_path / "docket").iterdir())) == 1  # one filing, not two

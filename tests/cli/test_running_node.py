@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -53,6 +54,16 @@ def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(de
     assert "self-test passed" in said
     assert said.index("posted ballot") < said.index("MATCH") < said.index("posted attestation")
     assert not (tmp_path / "finance-authority").exists()
+
+
+def test_two_processes_cannot_be_one_node(demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    with (tmp_path / "state" / ".node").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        options = ("--docket", "demo/docket", "--key", "demo/parties/audit-house/node.key", "--model", f"{BANK}/model")
+        done = reperform("node", "run", *options, "--state", tmp_path / "state", *TRUST, at=demo.home)
+    assert done.returncode == 2
+    assert "in use by another process" in done.stderr
 
 
 @pytest.mark.parametrize("where", ["log", "docket"])
