@@ -133,6 +133,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(train_and_pin(options.directory, options.seed))
+    rows = applications()
+    spec = columns(rows[:TRAINED_ON], labels())
+    print(fit(train(rows[:TRAINED_ON], spec, options.seed), spec, rows[TRAINED_ON:]))
 
 
 if __name__ == "__main__":
