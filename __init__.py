@@ -4,6 +4,8 @@
     roots = reperform.RootKeys.from_json(open("roots.json").read())
     verified = reperform.verify(open("my.pack", "rb").read(), roots)   # raises VerificationError
     print(verified.verdict)
+
+Nothing else is needed: no torch, no network, no clock.
 """
 
 from .evidence.errors import ReperformError

@@ -204,4 +204,4 @@ def test_the_command_refuses_what_does_not_verify(base: Path, evidence: Path, tm
 def test_a_command_that_needs_torch_says_what_to_install(base: Path) -> None:
     done = reperform(base, "selftest")
     assert done.returncode == 2
-    assert "pip install 'reperform[executor]'" in done.stderr
+    assert "install reperform with its extra [executor]" in done.stderr
