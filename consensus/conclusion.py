@@ -82,7 +82,7 @@ def _signed(proceeding: Proceeding, result: Tally) -> Conclusion:
 
 def _signatures(posted: Sequence[Envelope], payload: bytes, roster: Roster) -> dict[Digest, Signature]:
     """The panel's good signatures over exactly this statement, by key."""
-    panel = {key.key_id: key for node in roster.panel() for key in roster.keys_of(node)}
+    panel = roster.panel_keys()
     found: dict[Digest, Signature] = {}
     for envelope in posted:
         if (envelope.payload_type, envelope.payload) != (PAYLOAD_TYPE, payload):

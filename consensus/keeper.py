@@ -49,6 +49,7 @@ class Keeper:
         self._id = keys.signing.public.key_id
         # Fails at the start, not at the first filing, if this key may not keep a docket.
         rosters[-1].member_as(self._id, OrganisationRole.DOCKET)
+        rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round over all filings. Returns what could not be taken up, and why."""
@@ -86,7 +87,7 @@ class Keeper:
         )
 
     def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList) -> None:
-        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, self._keys.signers))
+        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, proceeding.roster.signers(self._keys)))
         log.info("filing %s: posted %s", proceeding.filing_id.short(), slot)
 
 

@@ -101,8 +101,7 @@ def check_quorum(envelope: Envelope, expected: bytes, roster: Roster) -> tuple[s
     """
     if (envelope.payload_type, envelope.payload) != (PAYLOAD_TYPE, expected):
         raise SignatureRefusedError("the signed statement is not the one that follows from the votes")
-    panel = {key.key_id: key for node in roster.panel() for key in roster.keys_of(node)}
-    signers = envelope.check(panel)
+    signers = envelope.check(roster.panel_keys())
     organisations = set()
     for organisation, node in roster.members():
         needed = {key.key_id for key in roster.keys_of(node)}

@@ -7,7 +7,7 @@ threshold of the root keys of the epoch before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -19,7 +19,7 @@ from .dsse import Envelope, Signed
 from .encoding import MalformedError
 from .errors import ReperformError
 from .keyfile import KeyRing
-from .keys import Algorithm, PublicKey, SignatureRefusedError
+from .keys import Algorithm, PublicKey, SignatureRefusedError, SigningKey
 from .sealing import check_sealing_key
 from .times import check_range
 
@@ -201,6 +201,26 @@ class Roster:
         if self.suite is Suite.ED25519 or node.post_quantum is None:
             return (node.signing,)
         return (node.signing, node.post_quantum)
+
+    def panel_keys(self) -> Mapping[Digest, PublicKey]:
+        """The keys that sign for the nodes that may vote, by their ids."""
+        return {key.key_id: key for node in self.panel() for key in self.keys_of(node)}
+
+    def signers(self, keys: KeyRing) -> tuple[SigningKey, ...]:
+        """The private keys of a member that must sign whatever it signs, and no others: what else a key file
+        holds has no say here. Raises RosterRefusedError for who is no member, or lacks one of them.
+        """
+        _, node = self.member(keys.signing.public.key_id)
+        held = {key.public: key for key in keys.signers}
+        wanted = self.keys_of(node)
+        lacking = [key for key in wanted if key not in held]
+        if lacking:
+            raise RosterRefusedError(
+                f"node {node.name!r} signs with {lacking[0].algorithm} key {lacking[0].key_id.short()} too, "
+                "which this key file does not hold",
+                advice="use the key file whose public half stands on the roster",
+            )
+        return tuple(held[key] for key in wanted)
 
     def check_time(self, now: int) -> None:
         """Raises RosterRefusedError if the roster is not in force at `now` (milliseconds since 1970)."""

@@ -54,6 +54,7 @@ class Executor:
     def __init__(self, model: Model, keys: KeyRing, roster: Roster, journal: Journal, clock: Clock) -> None:
         roster.member_as(keys.signing.public.key_id, OrganisationRole.OPERATOR)
         roster.check_time(clock())
+        self._signers = roster.signers(keys)
         self._model = model
         self._keys = keys
         self._roster = roster
@@ -95,7 +96,7 @@ class Executor:
             time=self._clock(),
             checkpoint=None,
         )
-        return DecisionFile(Envelope.sign(receipt, self._keys.signers), opening)
+        return DecisionFile(Envelope.sign(receipt, self._signers), opening)
 
     def _entry(self, number: Reservation, decision: Decision) -> Entry:
         sealed = seal(
@@ -118,6 +119,6 @@ class Executor:
                 time=self._clock(),
                 checkpoint=None,
             )
-            entries.append(Entry(number.sequence, Envelope.sign(abandonment, self._keys.signers), None))
+            entries.append(Entry(number.sequence, Envelope.sign(abandonment, self._signers), None))
         if entries:
             self._journal.record(entries)

@@ -56,6 +56,7 @@ class Node:
         self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
         # Fails at the start, not at the first case, if this key may not vote.
         rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
+        rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round over all filings. Returns what could not be taken up, and why."""
@@ -88,7 +89,7 @@ class Node:
                 return  # the opening may still come
             self._notebook.write(page)
         ballot = Ballot(name, self._id, ballot_commitment(name, self._id, page.result))
-        self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+        self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, proceeding.roster.signers(self._keys)))
 
     def _examine(self, proceeding: Proceeding, case: Case, now: int) -> Page | None:
         """Replay the opening; None while it has not arrived and may still do so."""
@@ -124,7 +125,7 @@ class Node:
             if vote is None:
                 return  # the key may still come
             log.info("case %s: %s", proceeding.case_id.short(), vote.finding)
-            page = replace(page, vote=Envelope.sign(vote, self._keys.signers))
+            page = replace(page, vote=Envelope.sign(vote, proceeding.roster.signers(self._keys)))
             self._notebook.write(page)
         if page.vote is not None:
             self._post(proceeding, Slot.VOTE, page.vote)
@@ -184,10 +185,11 @@ class Node:
             if refusal is not None:
                 self._decline(proceeding.case_id, result, refusal)
                 return
+            keys = proceeding.roster.signers(self._keys)
             page = replace(
                 page,
-                attestation=sign_statement(statement(matter, result), self._keys.signers),
-                summary=sign_statement(summary(matter, result), self._keys.signers),
+                attestation=sign_statement(statement(matter, result), keys),
+                summary=sign_statement(summary(matter, result), keys),
             )
             self._notebook.write(page)
         for slot, posted, mine in (

@@ -12,7 +12,7 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
-from reperform.evidence.keys import SignatureRefusedError
+from reperform.evidence.keys import SignatureRefusedError, SigningKey
 from reperform.evidence.roster import (
     Node,
     Organisation,
@@ -120,6 +120,34 @@ def test_who_signs_for_a_node_follows_from_the_suite() -> None:
     node = SCENE.member("Audit House")
     assert ROSTER.keys_of(node) == (node.signing, node.post_quantum)
     assert replace(ROSTER, suite=Suite.ED25519).keys_of(node) == (node.signing,)
+
+
+def test_a_member_signs_with_the_keys_that_its_roster_asks_for_and_no_others() -> None:
+    for suite in Suite:
+        scene = Scene(suite=suite)
+        both, node = ring("Audit House"), scene.member("Audit House")
+        signers = scene.roster.signers(both)
+        assert (
+            [key.public for key in signers]
+            == list(scene.roster.keys_of(node))
+            == [key.public for key in scene.signers("Audit House")]
+        )
+        assert set(scene.roster.panel_keys().values()) == {
+            key.public for name in scene.voters for key in scene.signers(name)
+        }
+
+
+@pytest.mark.parametrize("held", [None, ring("Consumer Union").post_quantum], ids=["none", "another's"])
+def test_a_key_file_without_a_key_that_the_roster_asks_for_is_refused(held: SigningKey | None) -> None:
+    keys = replace(ring("Audit House"), post_quantum=held)
+    with pytest.raises(RosterRefusedError, match=r"signs with ml-dsa-44 key .* too.*; use the key file whose public"):
+        ROSTER.signers(keys)
+    assert Scene().roster.signers(keys) == (keys.signing,)
+
+
+def test_a_stranger_signs_nothing() -> None:
+    with pytest.raises(RosterRefusedError, match="is not on epoch 1"):
+        ROSTER.signers(ring("nobody"))
 
 
 def test_a_member_is_found_by_the_id_of_its_key_and_only_in_its_role() -> None:
