@@ -30,6 +30,6 @@ class Library:
             raise IndeterminateError(Reason.MODEL, f"this node has no copy of model {receipt.model.short()}")
         try:
             output, trace = model.traced(parse_input(committed))
+            return Replayed(to_bytes(output), trace)  # an output that has no encoding would have none next time
         except ReperformError as error:
             raise IndeterminateError(Reason.RUN, f"the run stopped: {error.cause}") from error
-        return Replayed(to_bytes(output), trace)

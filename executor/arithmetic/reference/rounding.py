@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..errors import RefusedArithmeticError
+from ..errors import RefusedArithmeticError, UndecidedRoundingError
 from .midpoints import MIDPOINTS
 
 Evaluation = Callable[[Tensor], Tensor]
@@ -50,7 +50,10 @@ def _round(name: str, x: Tensor, y: Tensor) -> Tensor:
     away = torch.isin(bits, _listed(name, True, x.device))
     known = away | torch.isin(bits, _listed(name, False, x.device))
     if not bool(known.all()):
-        raise AssertionError(f"{name}: an input near a midpoint is missing from the list")
+        raise UndecidedRoundingError(
+            f"{name} of an input that is too near to a midpoint and not on the list",
+            advice="run `reperform selftest`, and report this input",
+        )
     inner[doubtful] = torch.where(away, outer[doubtful], inner[doubtful])
     return torch.where(y.isnan(), outer, inner)
 
