@@ -67,32 +67,32 @@ class Journal:
 
     def __init__(self, path: Path, executor: Digest) -> None:
         self.path = path
+        self._executor = executor
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{path} cannot be used as a journal: {error}") from error
         try:
-            self._begin(executor)
+            self._begin()
         except BaseException:
             self._database.close()  # it would hold the lock until it is collected
             raise
 
-    def _begin(self, executor: Digest) -> None:
+    def _begin(self) -> None:
         try:
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
-            self._database.execute("INSERT OR IGNORE INTO executor VALUES (1, ?)", (executor.value,))
-            (owner,) = self._database.execute("SELECT key_id FROM executor").fetchone()
+            owner = self._database.execute("SELECT key_id FROM executor").fetchone()
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte of extended codes
                 raise JournalError(
                     f"{self.path} is in use by another process", advice="one executor at a time; stop the other"
                 ) from error
             raise JournalError(f"{self.path} cannot be used as a journal: {error}") from error
-        if owner != executor.value:
+        if owner is not None and owner != (self._executor.value,):
             raise JournalError(
                 f"{self.path} belongs to another executor key", advice="give each key a journal of its own"
             )
@@ -104,8 +104,13 @@ class Journal:
         self._database.close()
 
     def reserve(self, count: int) -> tuple[Reservation, ...]:
-        """Take the next `count` numbers. They are on disk when this returns."""
+        """Take the next `count` numbers. They are on disk when this returns.
+
+        The first reservation makes the journal its key's: a wrong key that was refused before it took no number
+        leaves the journal to the right one.
+        """
         with self._transaction():
+            self._database.execute("INSERT OR IGNORE INTO executor VALUES (1, ?)", (self._executor.value,))
             (first,) = self._database.execute("SELECT coalesce(max(sequence) + 1, 0) FROM entry").fetchone()
             reserved = tuple(Reservation(first + i, token_bytes(DECISION_ID_BYTES)) for i in range(count))
             rows = [(r.sequence, r.decision) for r in reserved]

@@ -47,7 +47,7 @@ class KilledJournal(Journal):
 
     statement = 0
 
-    def _begin(self, executor: Digest) -> None:
+    def _begin(self) -> None:
         seen = [0]
 
         def trace(_: str) -> None:
@@ -56,7 +56,7 @@ class KilledJournal(Journal):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         self._database.set_trace_callback(trace)
-        super()._begin(executor)
+        super()._begin()
 
 
 def main(folder: Path, statement: int, batch: int) -> None:

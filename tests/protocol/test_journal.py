@@ -15,7 +15,10 @@ from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import payload_type
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.receipt import Abandonment, AbandonReason, Receipt, open_abandonment, open_receipt
+from reperform.evidence.roster import RosterRefusedError
 from reperform.executor.journal import Entry, Journal, JournalError
+from reperform.executor.service import Executor
+from reperform.tests.protocol.killed_executor import FunctionModel
 from reperform.tests.world import BANK, World
 
 SCRIPT: Final = Path(__file__).with_name("killed_executor.py")
@@ -115,6 +118,30 @@ def test_a_journal_of_another_key_is_refused_and_not_locked(bank: World) -> None
     with pytest.raises(JournalError, match="belongs to another executor key; give each key"):
         Journal(bank.folder / "journal", KeyRing.generate().signing.public.key_id)
     assert len(read(bank)) == BATCH
+
+
+def test_a_wrong_key_that_takes_no_number_leaves_a_fresh_journal_to_the_right_one(bank: World) -> None:
+    stranger, place = KeyRing.generate(), bank.folder / "journal"
+    with Journal(place, stranger.signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
+        Executor(FunctionModel(), stranger, bank.roster, journal, lambda: bank.now)
+    bank.now, moment = bank.roster.valid_until + 1, bank.now
+    with Journal(place, bank.rings[BANK].signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
+        Executor(FunctionModel(), bank.rings[BANK], bank.roster, journal, lambda: bank.now)
+    bank.now = moment
+    assert decide(bank, 0).returncode == 0
+    assert len(read(bank)) == BATCH
+    with pytest.raises(JournalError, match="belongs to another executor key"):
+        Journal(place, stranger.signing.public.key_id)
+
+
+def test_the_first_number_makes_a_journal_its_keys(bank: World) -> None:
+    place, key = bank.folder / "journal", bank.rings[BANK].signing.public.key_id
+    with Journal(place, key) as journal:
+        journal.reserve(1)
+    with pytest.raises(JournalError, match="belongs to another executor key"):
+        Journal(place, KeyRing.generate().signing.public.key_id)
+    with Journal(place, key) as journal:
+        assert len(journal.open_reservations()) == 1
 
 
 @pytest.mark.parametrize(
