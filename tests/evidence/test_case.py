@@ -35,7 +35,7 @@ from reperform.evidence.case import (
 from reperform.evidence.commitment import CommitmentBrokenError
 from reperform.evidence.digest import Digest
 from reperform.evidence.dsse import Envelope
-from reperform.evidence.encoding import MalformedError, encode
+from reperform.evidence.encoding import MalformedError, Value, encode
 from reperform.evidence.keys import SignatureRefusedError
 from reperform.evidence.roster import RosterRefusedError
 from reperform.evidence.times import LATEST
@@ -150,9 +150,15 @@ def test_a_ballot_binds_case_node_answer_trace_and_nonce() -> None:
 
 def test_a_commitment_and_the_name_of_a_ballot_are_digests_of_different_kinds() -> None:
     result, node = SCENE.result("Audit House", OUTPUT), Digest(bytes(32))
-    inner = {"answer": result.answer, "kind": "result/v1", "nonce": result.nonce, "trace": result.trace}
-    plain = {name: value.value if isinstance(value, Digest) else value for name, value in inner.items()}
-    bound = encode({"case": node.value, "kind": "bound-result/v1", "node": node.value, "result": plain})
+    assert result.answer is not None
+    assert result.trace is not None
+    inner: Value = {
+        "answer": result.answer.value,
+        "kind": "result/v1",
+        "nonce": result.nonce,
+        "trace": result.trace.value,
+    }
+    bound = encode({"case": node.value, "kind": "bound-result/v1", "node": node.value, "result": inner})
     expected = hashlib.sha256(b"reperform/ballot-commitment/v1\x00" + bound).digest()
     assert ballot_commitment(node, node, result).value == expected
     assert ballot_id(Envelope.sign_bytes("any", bound, SCENE.signers("Audit House"))).value != expected
