@@ -47,13 +47,20 @@ class Keeper:
         self._rosters = rosters
         self._patience = patience
         self._id = keys.signing.public.key_id
+        self._ended: dict[Digest, int] = {}
         # Fails at the start, not at the first filing, if this key may not keep a docket.
         rosters[-1].member_as(self._id, OrganisationRole.DOCKET)
         rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
-        """One round over all filings. Returns what could not be taken up, and why."""
-        return take_up(self._docket, self._rosters, lambda proceeding: self._advance(proceeding, now))
+        """One round over all filings. Returns what could not be taken up, and why. Raises DocketError."""
+        return take_up(
+            self._docket,
+            self._rosters,
+            lambda proceeding: self._advance(proceeding, now),
+            now=now,
+            ended=self._ended,
+        )
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         # What this key signed under another roster would count for nothing, and be signed again at every step.

@@ -53,14 +53,21 @@ class Node:
         self._notebook = notebook
         self._replay = replay
         self._id = keys.signing.public.key_id
+        self._ended: dict[Digest, int] = {}
         self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
         # Fails at the start, not at the first case, if this key may not vote.
         rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
         rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
-        """One round over all filings. Returns what could not be taken up, and why."""
-        return take_up(self._docket, self._rosters, lambda proceeding: self._advance(proceeding, now))
+        """One round over all filings. Returns what could not be taken up, and why. Raises DocketError."""
+        return take_up(
+            self._docket,
+            self._rosters,
+            lambda proceeding: self._advance(proceeding, now),
+            now=now,
+            ended=self._ended,
+        )
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         case = proceeding.case

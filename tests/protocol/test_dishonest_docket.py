@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reperform.consensus.conclusion import NoQuorumError, conclude
-from reperform.consensus.docket import Docket, Slot
+from reperform.consensus.docket import Docket, DocketError, Slot
 from reperform.consensus.folder import FolderDocket
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import Phase, Proceeding, collect, phase
@@ -279,8 +280,10 @@ def test_a_docket_whose_clock_is_set_back_waits(world: World) -> None:
 def test_a_docket_that_vanishes_is_an_error_with_a_next_step(world: World) -> None:
     gone = FolderDocket(world.folder / "gone")
     node = Node(gone, world.rings[PANEL[0]], [world.roster], Notebook(world.folder / "n"), honest)
-    with pytest.raises(Exception, match=r"there is no docket at .*; create the folder, or name the right one"):
-        node.step(world.now)
+    keeper = Keeper(gone, world.rings[DOCKET], [world.roster], world.patience)
+    for party in (node, keeper):
+        with pytest.raises(DocketError, match=r"there is no docket at .*; create the folder, or name the right one"):
+            party.step(world.now)
 
 
 def test_a_docket_that_hides_a_mismatch_still_cannot_uphold_a_false_answer(world: World) -> None:
@@ -306,3 +309,41 @@ def test_a_closed_case_stays_closed(world: World) -> None:
         assert node.step(world.now) == ()
     assert documents(world) == before
     assert to_bytes(world.proceeding(filing).filing.envelope) == to_bytes(proceeding.filing.envelope)
+
+
+class Counting:
+    """A docket that counts how often each filing is read."""
+
+    def __init__(self, docket: Docket) -> None:
+        self._docket = docket
+        self.reads: Counter[Digest] = Counter()
+
+    def filings(self) -> Iterable[Digest]:
+        return self._docket.filings()
+
+    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
+        self._docket.post(filing, slot, envelope)
+
+    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
+        self.reads[filing] += slot is Slot.FILING
+        return self._docket.read(filing, slot)
+
+
+def test_a_case_that_is_over_is_not_read_again_unless_a_clock_was_ahead(world: World) -> None:
+    filing, proceeding = opened(world, ())
+    assert proceeding.case is not None
+    end = proceeding.case.document.deadlines.attestation
+    docket = Counting(world.docket)
+    node = Node(docket, world.rings[PANEL[0]], [world.roster], Notebook(world.folder / "n"), honest)
+    keeper = Keeper(docket, world.rings[DOCKET], [world.roster], world.patience)
+    for party in (node, keeper):
+        docket.reads.clear()
+        for moment in (end + 1, end + 2, end + 1000):
+            assert party.step(moment) == ()
+        assert docket.reads[filing] == 1
+        assert party.step(end) == ()  # the clock was ahead: the case is not over after all
+        assert docket.reads[filing] == 2
+    other, _ = world.file(world.decision(income="2"))
+    keeper.step(end + 2000)
+    keeper.step(end + 2001)
+    assert docket.reads == {filing: 2, other.filing_id: 2}
