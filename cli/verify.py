@@ -78,6 +78,7 @@ def report(verified: Verified) -> dict[str, Any]:
             for line in verified.tally.lines
         ],
         "silent": list(verified.silent),
+        "disproved": list(verified.disproved),
         "signed_by": list(verified.signed_by),
         "claimed": None if disclosed is None or disclosed.output is None else describe_output(disclosed.output),
         "answer": None if disclosed is None or disclosed.answer is None else describe_output(disclosed.answer),
@@ -99,6 +100,8 @@ def account(verified: Verified) -> list[str]:
         lines.append(f"  finding    {line.organisation}: {line.vote.finding}{reason}")
     for node in verified.silent:
         lines.append(f"  SILENT     {node}: committed to a result, and its vote is not in this pack")
+    for node in verified.disproved:
+        lines.append(f"  DISPROVED  {node}: what is disclosed shows that its finding is false")
     signed = ", ".join(verified.signed_by)
     lines.append(f"  signed by  {signed} (quorum {verified.roster.quorum}, roster epoch {verified.roster.epoch})")
     disclosed = verified.disclosed
