@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def reperform(*arguments: str | Path, at: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `reperform` in the folder `at`."""
     command = [sys.executable, "-m", "reperform.cli.main", *map(str, arguments)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200", **environment}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment}
     return subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 

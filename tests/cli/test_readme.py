@@ -18,7 +18,7 @@ def test_the_first_dispute_works_as_it_is_written(tmp_path: Path) -> None:
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "wheels").symlink_to(ROOT / ".cache" / "wheels")
     here = Path(sys.executable).parent
-    env = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    env = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     script = "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n" + block
     with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
         command = ["bash", "-e", "-c", script]
