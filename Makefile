@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check dev clean
+.PHONY: demo test check dev exhaustive schedules clean
 
 demo: $(READY)
 	$(BIN)/reperform demo
@@ -20,6 +20,16 @@ check: $(READY)
 	$(BIN)/mypy
 
 dev: $(READY)
+
+# Long checks; docs/arithmetic.md and docs/threat-model.md say what they showed.
+# Every float32 input of every function: about an hour on one core; goes on where it was interrupted.
+exhaustive: $(READY)
+	$(BIN)/python -m reperform.executor.arithmetic.exhaustive \
+	    exp log sin cos tanh erf sigmoid silu gelu gelu_tanh softplus
+
+# Random schedules of cases with cheats below the quorum.
+schedules: $(READY)
+	REPERFORM_SCHEDULES=10000 $(BIN)/pytest -n 2 tests/protocol/test_simulation.py
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
