@@ -7,21 +7,22 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ...evidence.documents import to_bytes
 from ...evidence.files import FileError, read_document, write_file
 from ...evidence.pack import Pack
-from ...evidence.values import Record
 from ..output import BAD_INPUT, AsJson, progress, tell
 from ..trust import now, read_rosters
 from .forger import forgeries
 from .parties import BANK, DemoError, Stage
+
+if TYPE_CHECKING:
+    from ...executor.service import Decision
 
 MARKER: Final = ".reperform-demo"
 
@@ -88,7 +89,32 @@ def _command() -> str:
     return sys.argv[0] if Path(sys.argv[0]).name == "reperform" else "reperform"
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A decision that will be disputed, and how that is introduced."""
+
+    name: str
+    decision: Decision
+    introduction: str
+
+
 def _perform(stage: Stage, account: Account) -> None:
+    account.say("1. A bank pins a model and decides.")
+    model = stage.home(BANK) / "model"
+    stories = _decide(stage, account, model)
+    with stage.running(model):
+        for story in stories:
+            account.say("", story.introduction)
+            path = stage.folder / "applicants" / f"{story.name}.decision"
+            write_file(path, to_bytes(story.decision.file), mode=0o600)
+            _dispute(stage, account, story.name, path, model)
+    account.verified = True  # _dispute raises for a pack that does not verify
+    account.say("", "4. What a forger gets.")
+    _forge(stage, account)
+
+
+def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
+    """Decide every application honestly, and two of them once more, dishonestly."""
     # torch is imported when there is something to compute.
     from ...examples.mortgage.data import applications
     from ...examples.mortgage.train import record, train_and_pin
@@ -97,32 +123,20 @@ def _perform(stage: Stage, account: Account) -> None:
     from ...executor.service import Executor
     from .bank import Claiming, Editing, move_one_ulp
 
-    account.say("1. A bank pins a model and decides.")
     with progress.status("taking 1,989 real mortgage applications"):
-        rows = applications()
+        inputs = [record(row) for row in applications()]
     with progress.status("training and pinning the scorer"):
-        pinned = stage.home(BANK) / "model"
         train_and_pin(pinned)
         model = PinnedModel.load(pinned)
     with progress.status("making keys and a signed roster"):
         stage.write_roster()
     roster = read_rosters([stage.roster], stage.roots)[-1].document
     keys = stage.keys(BANK)
-    inputs: Sequence[Record] = [record(row) for row in rows]
     with Journal(stage.home(BANK) / "journal", keys.signing.public.key_id) as journal:
         with progress.status(f"deciding {len(inputs):,} applications, one receipt each"):
             begun = time.monotonic()
             decisions = Executor(model, keys, roster, journal, now).decide(inputs)
             seconds = time.monotonic() - begun
-        account.decisions = len(decisions)
-        declined = [d for d in decisions if d.output.decision == "decline"]
-        account.say(
-            f"   model {model.model_id.short()}; {len(decisions):,} decisions in {seconds:.1f} s, "
-            f"{len(declined)} declined; a receipt for each is in receipts/"
-        )
-        for decision in decisions:
-            write_file(stage.folder / "receipts" / f"{decision.sequence:06d}.dsse", to_bytes(decision.file.receipt))
-
         with progress.status("the bank prepares two dishonest answers"):
             tampered = move_one_ulp(pinned, stage.home(BANK) / "tampered", inputs)
             approved = next(i for i, d in enumerate(decisions) if d.output.decision == "approve")
@@ -130,26 +144,25 @@ def _perform(stage: Stage, account: Account) -> None:
             editing = Editing(model.manifest, model.model_id, model)
             by_ulp = Executor(claiming, keys, roster, journal, now).decide([inputs[tampered.shows_on]])[0]
             by_hand = Executor(editing, keys, roster, journal, now).decide([inputs[approved]])[0]
-
+    for decision in decisions:
+        write_file(stage.folder / "receipts" / f"{decision.sequence:06d}.dsse", to_bytes(decision.file.receipt))
+    declined = [decision for decision in decisions if decision.output.decision == "decline"]
+    account.decisions = len(decisions)
+    account.say(
+        f"   model {model.model_id.short()}; {len(decisions):,} decisions in {seconds:.1f} s, "
+        f"{len(declined)} declined; a receipt for each is in receipts/"
+    )
     moved = f"{tampered.tensor} moved by one ulp ({tampered.before:.9g} to {tampered.after:.9g})"
-    stories = {
-        "upheld": (declined[0], "2. A declined applicant disputes. Three organisations run the decision again, blind."),
-        "refuted-one-ulp": (
+    return (
+        Story("upheld", declined[0], "2. A declined applicant disputes. Three organisations decide again, blind."),
+        Story(
+            "refuted-one-ulp",
             by_ulp,
             f"3. The bank answers another applicant with one weight of {moved}; "
             f"{tampered.changed} of {len(inputs):,} answers change by it.",
         ),
-        "refuted-edited": (by_hand, "   And it edits the answer of a third, from approve to decline."),
-    }
-    with stage.running(pinned):
-        for name, (decision, introduction) in stories.items():
-            account.say("", introduction)
-            path = stage.folder / "applicants" / f"{name}.decision"
-            write_file(path, to_bytes(decision.file), mode=0o600)
-            _dispute(stage, account, name, path, pinned)
-    account.verified = True  # _dispute raises for a pack that does not verify
-    account.say("", "4. What a forger gets.")
-    _forge(stage, account)
+        Story("refuted-edited", by_hand, "   And it edits the answer of a third, from approve to decline."),
+    )
 
 
 def _dispute(stage: Stage, account: Account, name: str, decision: Path, model: Path) -> None:
