@@ -17,6 +17,7 @@ test: $(READY)
 check: $(READY)
 	mkdir -p .cache/typing && ln -sfn ../.. .cache/typing/reperform
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 dev: $(READY)

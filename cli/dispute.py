@@ -157,9 +157,7 @@ def _news(proceeding: Proceeding, stage: Phase) -> str:
             return "the panel signs its verdict"
 
 
-def _disclosure(
-    filer: Filer, filed: FiledDecision, proceeding: Proceeding, conclusion: Conclusion
-) -> Disclosure:
+def _disclosure(filer: Filer, filed: FiledDecision, proceeding: Proceeding, conclusion: Conclusion) -> Disclosure:
     """Input, claimed output, and the answer that the quorum agreed on, each with its key."""
     opening = filed.decision.opening
     answer = opening.output if conclusion.tally.verdict is Verdict.UPHELD else filer.answer(proceeding)

@@ -97,4 +97,3 @@ def _write_copy(original: Path, copy: Path, manifest: Manifest, weights: dict[st
     write_file(copy / GRAPH, read_file(original / GRAPH))
     write_file(copy / WEIGHTS, serialize(weights))
     write_file(copy / MANIFEST, to_bytes(replace(manifest, tensors=entries(weights))))
-
