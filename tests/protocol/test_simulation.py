@@ -89,7 +89,8 @@ CHARACTERS: Final = (
     Character(NeverReveals, guess),
     Character(Absent, honest),
     Character(HalfSigner, honest),
-    Character(LastWord, honest),
+    # A vote held back until some have signed can split their statements: no wrong verdict, but perhaps none.
+    Character(LastWord, honest, (UPHELD, REFUTED)),
     *(Character(elsewhere(change), honest) for change in NAMED.values()),
 )
 FILERS: Final = (WrongInput, WrongPanelKey, WrongOutputKey, JunkRelease, NoOpenings, NoRelease)
