@@ -69,9 +69,10 @@ def dispute(
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
     filed, keys = _filed(mine, state)
-    filer = Filer(FolderDocket(docket), keys, filed)
+    place = FolderDocket(docket)
+    filer = Filer(place, keys, filed)
     filer.file()
-    proceeding, conclusion = _wait(FolderDocket(docket), filer, filed, rosters, timeout)
+    proceeding, conclusion = _wait(place, filer, filed, rosters, timeout)
     evidence = to_bytes(
         pack(
             proceeding,

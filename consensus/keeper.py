@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 class Patience:
     """How long (milliseconds) each step may take, counted from the end of the step before."""
 
-    openings: int = 24 * 3_600_000
-    ballots: int = 7 * 24 * 3_600_000
-    release: int = 24 * 3_600_000
-    votes: int = 24 * 3_600_000
-    attestation: int = 24 * 3_600_000
+    openings: int
+    ballots: int
+    release: int
+    votes: int
+    attestation: int
 
     def deadlines(self, opened: int) -> Deadlines:
         """The deadlines of a case that is opened now."""

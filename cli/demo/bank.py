@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from ...evidence.digest import Digest
 from ...evidence.documents import to_bytes
-from ...evidence.files import read_file, write_file
+from ...evidence.files import read_document, read_file, write_file
 from ...evidence.manifest import Manifest
 from ...evidence.values import Input, Output
 from ...executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
@@ -66,14 +66,13 @@ class Tampered:
     changed: int
 
 
-def move_one_ulp(original: Path, copy: Path, inputs: Sequence[Input]) -> Tampered:
-    """Move one weight by one ulp, in a copy, so that some input's answer changes.
+def move_one_ulp(original: Path, copy: Path, inputs: Sequence[Input], truth: Sequence[Output]) -> Tampered:
+    """Move one weight by one ulp, in a copy, so that some input's answer is not the true one.
 
     Not every such move changes an answer: portable-1 takes weights to 20 bits of their row's scale, so a move
     below that computes the very same function. This tries weights, biases first, until one shows.
     """
-    honest = PinnedModel.load(original)
-    truth = [to_bytes(output) for output in honest.run(inputs)]
+    manifest = read_document(original / MANIFEST, Manifest)
     weights = load_file(original / WEIGHTS)
     for name in sorted(weights, key=lambda name: (weights[name].numel(), name)):
         flat = weights[name].flatten()
@@ -84,10 +83,9 @@ def move_one_ulp(original: Path, copy: Path, inputs: Sequence[Input]) -> Tampere
         moved = flat.clone()
         moved[at] = torch.nextafter(before, torch.tensor(float("inf")))
         changed = {**weights, name: moved.reshape(weights[name].shape)}
-        _write_copy(original, copy, honest.manifest, changed)
+        _write_copy(original, copy, manifest, changed)
         model = PinnedModel.load(copy)
-        answers = [to_bytes(output) for output in model.run(inputs)]
-        different = [i for i, (a, b) in enumerate(zip(answers, truth, strict=True)) if a != b]
+        different = [i for i, (a, b) in enumerate(zip(model.run(inputs), truth, strict=True)) if a != b]
         if different:
             return Tampered(model, name, before.item(), moved[at].item(), different[0], len(different))
     raise DemoError("no weight, moved by one ulp, changes an answer")

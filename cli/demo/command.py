@@ -138,7 +138,7 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
             decisions = Executor(model, keys, roster, journal, now).decide(inputs)
             seconds = time.monotonic() - begun
         with progress.status("the bank prepares two dishonest answers"):
-            tampered = move_one_ulp(pinned, stage.home(BANK) / "tampered", inputs)
+            tampered = move_one_ulp(pinned, stage.home(BANK) / "tampered", inputs, [d.output for d in decisions])
             approved = next(i for i, d in enumerate(decisions) if d.output.decision == "approve")
             claiming = Claiming(model.manifest, model.model_id, tampered.model)
             editing = Editing(model.manifest, model.model_id, model)
