@@ -1,26 +1,37 @@
 """portable-1: arithmetic that gives the same bits on every machine (docs/arithmetic.md)."""
 
 from .errors import NonFiniteError, RefusedArithmeticError
-from .reference.attention import log_softmax, scaled_dot_product_attention, softmax
-from .reference.dot import addmm, baddbmm, bmm, linear, matmul
-from .reference.extremes import amax, amin, argmax, argmin, clamp, maximum, minimum, relu
-from .reference.functions import (
+from .extremes import amax, amin, argmax, argmin, clamp, maximum, minimum, relu
+from .functional import (
+    addmm,
+    baddbmm,
+    batch_norm,
+    bmm,
     cos,
     erf,
     exp,
     gelu,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    linear,
     log,
+    log_softmax,
+    matmul,
+    mean,
+    prepare,
     reciprocal,
     rsqrt,
+    scaled_dot_product_attention,
     sigmoid,
     silu,
     sin,
+    softmax,
     softplus,
     sqrt,
+    sum,  # noqa: A004
     tanh,
 )
-from .reference.normalisation import batch_norm, group_norm, instance_norm, layer_norm
-from .reference.sums import mean, sum  # noqa: A004
 
 __all__ = [
     "NonFiniteError",
@@ -48,6 +59,7 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
+    "prepare",
     "reciprocal",
     "relu",
     "rsqrt",

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from . import functional
 from .operands import Number, check_float32, expect, refuse
-from .reference import attention, dot, normalisation
 from .symbols import Entry
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Rows of x with rows of weight, plus bias."""
     check_float32("aten.linear", x, weight, bias)
-    return dot.linear(x, weight, bias)
+    return functional.linear(x, weight, bias)
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Rows of a with columns of b."""
     check_float32("aten.matmul", a, b)
-    return dot.matmul(a, b)
+    return functional.matmul(a, b)
 
 
 def addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
@@ -29,7 +29,7 @@ def addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: Number = 1, alpha: Number
     expect("aten.addmm", "beta", beta, 1, 1.0)
     expect("aten.addmm", "alpha", alpha, 1, 1.0)
     check_float32("aten.addmm", bias, a, b)
-    return dot.addmm(bias, a, b)
+    return functional.addmm(bias, a, b)
 
 
 def layer_norm(  # noqa: PLR0917
@@ -42,7 +42,7 @@ def layer_norm(  # noqa: PLR0917
 ) -> Tensor:
     """Over the last dimensions."""
     check_float32("aten.layer_norm", x, weight, bias)
-    return normalisation.layer_norm(x, normalized_shape, weight, bias, eps)
+    return functional.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
 def group_norm(  # noqa: PLR0917
@@ -55,7 +55,7 @@ def group_norm(  # noqa: PLR0917
 ) -> Tensor:
     """Over groups of channels."""
     check_float32("aten.group_norm", x, weight, bias)
-    return normalisation.group_norm(x, num_groups, weight, bias, eps)
+    return functional.group_norm(x, num_groups, weight, bias, eps)
 
 
 def instance_norm(  # noqa: PLR0917
@@ -74,7 +74,7 @@ def instance_norm(  # noqa: PLR0917
     if running_mean is not None or running_var is not None:
         raise refuse("aten.instance_norm", "an update of running statistics")
     check_float32("aten.instance_norm", x, weight, bias)
-    return normalisation.instance_norm(x, weight, bias, eps)
+    return functional.instance_norm(x, weight, bias, eps)
 
 
 def batch_norm(  # noqa: PLR0917
@@ -93,7 +93,7 @@ def batch_norm(  # noqa: PLR0917
     if running_mean is None or running_var is None:
         raise refuse("aten.batch_norm", "inference without recorded statistics")
     check_float32("aten.batch_norm", x, weight, bias, running_mean, running_var)
-    return normalisation.batch_norm(x, running_mean, running_var, weight, bias, eps)
+    return functional.batch_norm(x, running_mean, running_var, weight, bias, eps)
 
 
 def native_batch_norm(  # noqa: PLR0917
@@ -131,14 +131,14 @@ def scaled_dot_product_attention(  # noqa: PLR0917
         raise refuse(name, "a mask together with is_causal")
     if not enable_gqa and query.dim() >= 3 and query.shape[-3] != key.shape[-3]:
         raise refuse(name, "fewer key heads than query heads without enable_gqa")
-    return attention.scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
 
 
 def softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
     """Softmax along dim."""
     expect("aten.softmax", "dtype", dtype, None, torch.float32)
     check_float32("aten.softmax", x)
-    return attention.softmax(x, dim)
+    return functional.softmax(x, dim)
 
 
 def softmax_core(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
@@ -151,7 +151,7 @@ def log_softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor
     """Log-softmax along dim."""
     expect("aten.log_softmax", "dtype", dtype, None, torch.float32)
     check_float32("aten.log_softmax", x)
-    return attention.log_softmax(x, dim)
+    return functional.log_softmax(x, dim)
 
 
 def log_softmax_core(x: Tensor, dim: int, half_to_float: bool) -> Tensor:

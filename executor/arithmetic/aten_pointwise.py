@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import extremes, functional
 from .operands import Number, check_dtype, check_float32, convert, expect, is_integer, pair, refuse
-from .reference import extremes, functions
 from .symbols import Entry
 
 Operand = Tensor | Number
@@ -101,9 +101,9 @@ def power(x: Tensor, exponent: Number) -> Tensor:
     powers: dict[float, Callable[[Tensor], Tensor]] = {
         2.0: square,
         3.0: lambda v: (v * v) * v,
-        0.5: functions.sqrt,
-        -0.5: functions.rsqrt,
-        -1.0: functions.reciprocal,
+        0.5: functional.sqrt,
+        -0.5: functional.rsqrt,
+        -1.0: functional.reciprocal,
     }
     if float(exponent) not in powers:
         raise refuse("aten.pow", f"the exponent {exponent}")
@@ -145,7 +145,7 @@ def relu(x: Tensor) -> Tensor:
 def gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
     """x·Φ(x), or gelu_tanh."""
     check_float32("aten.gelu", x)
-    return functions.gelu(x, approximate)
+    return functional.gelu(x, approximate)
 
 
 def softplus(x: Tensor, beta: Number = 1, threshold: Number = 20) -> Tensor:
@@ -154,7 +154,7 @@ def softplus(x: Tensor, beta: Number = 1, threshold: Number = 20) -> Tensor:
     expect("aten.softplus", "beta", beta, 1, 1.0)
     if threshold < 20:
         raise refuse("aten.softplus", f"threshold={threshold}")
-    return functions.softplus(x)
+    return functional.softplus(x)
 
 
 def _integers(operation: str, x: Operand, other: Operand) -> tuple[Tensor, Tensor]:
@@ -165,7 +165,7 @@ def _integers(operation: str, x: Operand, other: Operand) -> tuple[Tensor, Tenso
 
 
 def _function(name: str) -> Entry:
-    function: Callable[[Tensor], Tensor] = getattr(functions, name)
+    function: Callable[[Tensor], Tensor] = getattr(functional, name)
 
     def apply(x: Tensor) -> Tensor:
         return function(convert(f"aten.{name}", x, torch.float32) if is_integer(x.dtype) else x)

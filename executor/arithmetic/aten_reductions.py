@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from . import extremes, functional
 from .operands import check_dtype, check_float32, convert, dimensions, expect, is_integer, refuse
-from .reference import extremes, sums
 from .symbols import Entry
 
 Dimensions = int | Sequence[int] | None
@@ -21,7 +21,7 @@ def sum_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype: 
     if is_integer(x.dtype):
         return torch.sum(x, dimensions(dim), keepdim)
     check_float32("aten.sum", x)
-    return sums.sum(x, dimensions(dim), keepdim)
+    return functional.sum(x, dimensions(dim), keepdim)
 
 
 def sum_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -34,7 +34,7 @@ def mean_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype:
     expect("aten.mean", "dtype", dtype, None, torch.float32)
     x = x if dtype is None else convert("aten.mean", x, dtype)
     check_float32("aten.mean", x)
-    return sums.mean(x, dimensions(dim), keepdim)
+    return functional.mean(x, dimensions(dim), keepdim)
 
 
 def mean_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:

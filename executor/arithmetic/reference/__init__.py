@@ -1,0 +1,50 @@
+"""portable-1 in plain torch, on any device: what docs/arithmetic.md says, in as few words as torch allows."""
+
+from .attention import log_softmax, scaled_dot_product_attention, softmax
+from .dot import linear, matmul, prepare
+from .functions import (
+    cos,
+    erf,
+    exp,
+    gelu,
+    log,
+    reciprocal,
+    rsqrt,
+    sigmoid,
+    silu,
+    sin,
+    softplus,
+    sqrt,
+    tanh,
+)
+from .normalisation import group_norm, layer_norm
+from .sums import mean, sum  # noqa: A004
+
+NAME = "reference"
+
+__all__ = [
+    "NAME",
+    "cos",
+    "erf",
+    "exp",
+    "gelu",
+    "group_norm",
+    "layer_norm",
+    "linear",
+    "log",
+    "log_softmax",
+    "matmul",
+    "mean",
+    "prepare",
+    "reciprocal",
+    "rsqrt",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "sum",
+    "tanh",
+]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import NonFiniteError, RefusedArithmeticError
-from .dot import LONGEST_DOT, PRECISION, dot_operand, dot_products, exact_products
+from ..errors import NonFiniteError
+from ..zeros import positive_zero
+from .dot import PRECISION, dot_operand, dot_products, exact_products
 from .functions import exp, log, rsqrt
 from .scaling import exact_sum, scaled_integers
-from .sums import LONGEST_SUM
-from .zeros import positive_zero
 
 # The weights e^t, which are at most 1, are counted in units of 2^-40.
 _UNIT_BITS = 40
@@ -34,18 +33,11 @@ def scaled_dot_product_attention(  # noqa: PLR0917
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attn_mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
+    attn_mask: Tensor | None,
+    is_causal: bool,
+    scale: float | None,
 ) -> Tensor:
-    """Attention of query [..., H, L, D] to key [..., Hk, T, D] and value [..., Hk, T, Dv] (§5).
-
-    attn_mask broadcasts to [..., H, L, T]: boolean (False excludes) or float32 (added). Query head
-    h reads key head floor(h·Hk/H). A query with no key left gives zeros. Raises NonFiniteError for
-    an infinity or NaN in query, key or value, excluded or not, and for a score of NaN or +inf.
-    """
-    if key.shape[-2] > LONGEST_DOT:
-        raise RefusedArithmeticError(f"attention to {key.shape[-2]} keys passes 2^20")
+    """Attention in the five steps of §5."""
     key, value = _for_query_heads(query, key), _for_query_heads(query, value)
     scores = _scores(query, key, attn_mask, is_causal, scale)
     weights = exp(_below_maximum(scores, -1, "attention", allow_empty=True)).to(torch.float64)
@@ -85,8 +77,6 @@ def _scores(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, sc
 
 def _below_maximum(x: Tensor, dim: int, operation: str, *, allow_empty: bool = False) -> Tensor:
     """RN32(x - max x) along dim; -inf throughout a row of -inf, where that is allowed."""
-    if x.shape[dim] > LONGEST_SUM:
-        raise RefusedArithmeticError(f"{operation}: rows of {x.shape[dim]} values pass 2^22")
     maximum = x.amax(dim, keepdim=True)
     if bool((maximum.isnan() | (maximum == torch.inf)).any()):
         raise NonFiniteError(f"an operand of {operation} holds a NaN or +infinity")

@@ -5,58 +5,39 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import RefusedArithmeticError
+from ..kernels import Operand
+from ..zeros import positive_zero
 from .scaling import ScaledIntegers, scaled_integers
-from .zeros import positive_zero
 
 PRECISION = 20
-LONGEST_DOT = 1 << 20
 
 # 2·20 bits per product and 2^13 of them: no partial sum passes 2^53, so float64 stays exact.
 _BLOCK = 8192
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [..., K] with weight [N, K] gives [..., N] (§2); bias [N] is one float32 addition."""
-    rows = dot_operand(x.reshape(-1, x.shape[-1]), "linear")
-    columns = dot_operand(weight.reshape(-1, weight.shape[-1]), "linear")
-    result = dot_products(rows, columns)
+def prepare(rows: Tensor) -> ScaledIntegers:
+    """The rows [N, K] of a weight as integers of 20 bits (§2 step 1)."""
+    return dot_operand(rows, "a weight")
+
+
+def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None) -> Tensor:
+    """Rows of x with rows of weight, then the bias (§2)."""
+    columns = dot_operand(weight, "linear") if isinstance(weight, Tensor) else weight
+    if not isinstance(columns, ScaledIntegers):
+        raise TypeError("a weight that was prepared for other kernels")
+    result = dot_products(dot_operand(x.reshape(-1, x.shape[-1]), "linear"), columns)
     if bias is not None:
         result = result + bias
-    return result.reshape(*x.shape[:-1], *weight.shape[:-1])
+    return result.reshape(*x.shape[:-1], *columns.shape[:-1])
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Rows of a [..., M, K] with columns of b [..., K, N]; vectors and broadcasting as in torch.matmul (§2)."""
-    left = a.unsqueeze(0) if a.dim() == 1 else a
-    right = b.unsqueeze(-1) if b.dim() == 1 else b
-    result = dot_products(dot_operand(left, "matmul"), dot_operand(right.transpose(-1, -2), "matmul"))
-    if b.dim() == 1:
-        result = result.squeeze(-1)
-    if a.dim() == 1:
-        result = result.squeeze(-1 if b.dim() == 1 else -2)
-    return result
-
-
-def bmm(a: Tensor, b: Tensor) -> Tensor:
-    """a [B, M, K] with b [B, K, N] gives [B, M, N] (§2)."""
-    return matmul(a, b)
-
-
-def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """matmul(a, b), then bias, which broadcasts to [M, N], as one float32 addition (§2)."""
-    return matmul(a, b) + bias
-
-
-def baddbmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """bmm(a, b), then bias, which broadcasts to [B, M, N], as one float32 addition (§2)."""
-    return matmul(a, b) + bias
+    """Rows of a [..., M, K] with columns of b [..., K, N] (§2)."""
+    return dot_products(dot_operand(a, "matmul"), dot_operand(b.transpose(-1, -2), "matmul"))
 
 
 def dot_operand(rows: Tensor, operation: str) -> ScaledIntegers:
     """The rows [..., M, K] of one side as integers of 20 bits (§2 step 1)."""
-    if rows.shape[-1] > LONGEST_DOT:
-        raise RefusedArithmeticError(f"{operation}: dot products of length {rows.shape[-1]} pass 2^20")
     return scaled_integers(rows, -1, PRECISION, operation)
 
 

@@ -1,4 +1,4 @@
-"""Layer, group, instance and batch normalisation (§4)."""
+"""Layer and group normalisation (§4)."""
 
 from __future__ import annotations
 
@@ -8,32 +8,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import RefusedArithmeticError
+from ..zeros import positive_zero
 from .functions import rsqrt
 from .sums import mean64
-from .zeros import positive_zero
 
 
 def layer_norm(
     x: Tensor,
     normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
 ) -> Tensor:
     """Float32 x normalised over its last dimensions, which are normalized_shape (§4)."""
-    if tuple(x.shape[x.dim() - len(normalized_shape) :]) != tuple(normalized_shape):
-        raise RefusedArithmeticError(f"layer_norm over {list(normalized_shape)} of a tensor {list(x.shape)}")
     rows = x.reshape(*x.shape[: x.dim() - len(normalized_shape)], math.prod(normalized_shape))
     return _affine(_normalised(rows, eps, "layer_norm").reshape(x.shape), weight, bias)
 
 
-def group_norm(
-    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
+def group_norm(x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Float32 x [N, C, ...] normalised over each of num_groups groups of channels (§4)."""
-    if x.shape[1] % num_groups:
-        raise RefusedArithmeticError(f"group_norm of {x.shape[1]} channels in {num_groups} groups")
     rows = x.reshape(x.shape[0], num_groups, -1)
     normalised = _normalised(rows, eps, "group_norm").reshape(x.shape)
     return _affine(
@@ -41,27 +34,6 @@ def group_norm(
         None if weight is None else _per_channel(weight, x),
         None if bias is None else _per_channel(bias, x),
     )
-
-
-def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """Float32 x [N, C, ...] normalised over each channel of each example (§4)."""
-    return group_norm(x, x.shape[1], weight, bias, eps)
-
-
-def batch_norm(  # noqa: PLR0917
-    x: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Float32 x [N, C, ...] with the recorded statistics [C], as in inference (§4)."""
-    slope = rsqrt((running_var.to(torch.float64) + eps).to(torch.float32))
-    if weight is not None:
-        slope = slope * weight
-    centred = x - _per_channel(running_mean, x)
-    return _affine(centred, _per_channel(slope, x), None if bias is None else _per_channel(bias, x))
 
 
 def _normalised(rows: Tensor, eps: float, operation: str) -> Tensor:

@@ -29,6 +29,16 @@ class ScaledIntegers:
     scale: Tensor
     bits: int
 
+    @property
+    def shape(self) -> torch.Size:
+        """That of v."""
+        return self.integers.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.integers.nbytes + self.scale.nbytes
+
 
 def power_of_two(exponent: Tensor) -> Tensor:
     """2^exponent as float64, for int64 exponents from -1022 to 1023."""

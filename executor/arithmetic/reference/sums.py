@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import RefusedArithmeticError
+from ..zeros import positive_zero
 from .scaling import exact_sum, scaled_integers
-from .zeros import positive_zero
 
 PRECISION = 40
 LONGEST_SUM = 1 << 22

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import NonFiniteError, RefusedArithmeticError
+from .errors import NonFiniteError, RefusedArithmeticError
 from .zeros import positive_zero
 
 

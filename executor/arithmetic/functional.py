@@ -1,0 +1,223 @@
+"""The functions of portable-1, with the signatures of torch.nn.functional (docs/arithmetic.md).
+
+Tensors are float32 unless said otherwise. Which loops compute them is chosen in kernels.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .errors import RefusedArithmeticError
+from .kernels import Operand, serving
+from .zeros import positive_zero
+
+Dimensions = int | Sequence[int] | None
+
+# Lengths to which the exact sums of the page stay within their integers (§2, §3).
+LONGEST_DOT = 1 << 20
+LONGEST_SUM = 1 << 22
+
+
+def prepare(rows: Tensor) -> Operand:
+    """Rows [N, K] that many calls will use, such as the weight of `linear`, made integers once (§2 step 1)."""
+    _check_length("a weight", rows.shape[-1], LONGEST_DOT)
+    return serving(rows).prepare(rows)
+
+
+def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None = None) -> Tensor:
+    """x [..., K] with weight [N, K] gives [..., N] (§2); bias [N] is one float32 addition."""
+    _check_length("linear", x.shape[-1], LONGEST_DOT)
+    if weight.shape[-1] != x.shape[-1]:
+        raise RefusedArithmeticError(f"linear of {list(x.shape)} with a weight {list(weight.shape)}")
+    return serving(x).linear(x, weight, bias)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Rows of a [..., M, K] with columns of b [..., K, N]; vectors and broadcasting as in torch.matmul (§2)."""
+    left = a.unsqueeze(0) if a.dim() == 1 else a
+    right = b.unsqueeze(-1) if b.dim() == 1 else b
+    _check_length("matmul", left.shape[-1], LONGEST_DOT)
+    result = serving(a).matmul(left, right)
+    if b.dim() == 1:
+        result = result.squeeze(-1)
+    if a.dim() == 1:
+        result = result.squeeze(-1 if b.dim() == 1 else -2)
+    return result
+
+
+def bmm(a: Tensor, b: Tensor) -> Tensor:
+    """a [B, M, K] with b [B, K, N] gives [B, M, N] (§2)."""
+    return matmul(a, b)
+
+
+def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """matmul(a, b), then bias, which broadcasts to [M, N], as one float32 addition (§2)."""
+    return matmul(a, b) + bias
+
+
+def baddbmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """bmm(a, b), then bias, which broadcasts to [B, M, N], as one float32 addition (§2)."""
+    return matmul(a, b) + bias
+
+
+def scaled_dot_product_attention(  # noqa: PLR0917
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Attention of query [..., H, L, D] to key [..., Hk, T, D] and value [..., Hk, T, Dv] (§5).
+
+    attn_mask broadcasts to [..., H, L, T]: boolean (False excludes) or float32 (added). Query head
+    h reads key head floor(h·Hk/H). A query with no key left gives zeros. Raises NonFiniteError for
+    an infinity or NaN in query, key or value, excluded or not, and for a score of NaN or +inf.
+    """
+    _check_length("attention to as many keys", key.shape[-2], LONGEST_DOT)
+    _check_length("attention", key.shape[-1], LONGEST_DOT)
+    return serving(query).scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
+
+
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """Softmax along dim; -inf gives +0, a row of nothing else NonFiniteError (§5)."""
+    _check_length("softmax", x.shape[dim], LONGEST_SUM)
+    return serving(x).softmax(x, dim)
+
+
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """Log-softmax along dim; -inf stays, a row of nothing else NonFiniteError (§5)."""
+    _check_length("log_softmax", x.shape[dim], LONGEST_SUM)
+    return serving(x).log_softmax(x, dim)
+
+
+def sum(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Sum over the dimensions `dim`, all of them if None or empty (§3)."""
+    return serving(x).sum(x, dim, keepdim)
+
+
+def mean(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:
+    """Mean over the dimensions `dim`, all of them if None or empty (§3)."""
+    return serving(x).mean(x, dim, keepdim)
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """X normalised over its last dimensions, which are normalized_shape (§4)."""
+    if tuple(x.shape[x.dim() - len(normalized_shape) :]) != tuple(normalized_shape):
+        raise RefusedArithmeticError(f"layer_norm over {list(normalized_shape)} of a tensor {list(x.shape)}")
+    return serving(x).layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+def group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """x [N, C, ...] normalised over each of num_groups groups of channels (§4)."""
+    if x.shape[1] % num_groups:
+        raise RefusedArithmeticError(f"group_norm of {x.shape[1]} channels in {num_groups} groups")
+    return serving(x).group_norm(x, num_groups, weight, bias, eps)
+
+
+def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """x [N, C, ...] normalised over each channel of each example (§4)."""
+    return group_norm(x, x.shape[1], weight, bias, eps)
+
+
+def batch_norm(  # noqa: PLR0917
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """x [N, C, ...] with the recorded statistics [C], as in inference (§4)."""
+
+    def per_channel(values: Tensor) -> Tensor:
+        return values.reshape(-1, *[1] * (x.dim() - 2))
+
+    slope = rsqrt((running_var.to(torch.float64) + eps).to(torch.float32))
+    if weight is not None:
+        slope = slope * weight
+    result = (x - per_channel(running_mean)) * per_channel(slope)
+    return positive_zero(result if bias is None else result + per_channel(bias))
+
+
+def exp(x: Tensor) -> Tensor:
+    """e^x (§1)."""
+    return serving(x).exp(x)
+
+
+def log(x: Tensor) -> Tensor:
+    """Ln x (§1): -inf at ±0, NaN below."""
+    return serving(x).log(x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """√x (§1): -0 at -0, NaN below."""
+    return serving(x).sqrt(x)
+
+
+def rsqrt(x: Tensor) -> Tensor:
+    """1/√x (§1): ±inf at ±0, NaN below."""
+    return serving(x).rsqrt(x)
+
+
+def reciprocal(x: Tensor) -> Tensor:
+    """1/x (§1): ±inf at ±0."""
+    return serving(x).reciprocal(x)
+
+
+def sin(x: Tensor) -> Tensor:
+    """Sin x for abs(x) ≤ 2^24; beyond it RefusedArithmeticError (§1)."""
+    return serving(x).sin(x)
+
+
+def cos(x: Tensor) -> Tensor:
+    """Cos x for abs(x) ≤ 2^24; beyond it RefusedArithmeticError (§1)."""
+    return serving(x).cos(x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Tanh x (§1)."""
+    return serving(x).tanh(x)
+
+
+def erf(x: Tensor) -> Tensor:
+    """Erf x (§1)."""
+    return serving(x).erf(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1/(1 + e^-x) (§1)."""
+    return serving(x).sigmoid(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """x/(1 + e^-x) (§1)."""
+    return serving(x).silu(x)
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """x·Φ(x), or with approximate="tanh" the function that §1 names gelu_tanh."""
+    if approximate not in {"none", "tanh"}:
+        raise RefusedArithmeticError(f"gelu with approximate={approximate!r} is not defined")
+    return serving(x).gelu(x, approximate)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """ln(1 + e^x) (§1)."""
+    return serving(x).softplus(x)
+
+
+def _check_length(operation: str, length: int, longest: int) -> None:
+    if length > longest:
+        raise RefusedArithmeticError(f"{operation} over {length} values passes 2^{longest.bit_length() - 1}")
