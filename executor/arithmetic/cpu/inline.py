@@ -1,0 +1,72 @@
+"""What is compiled into the loops that use it: evaluations of one element, polynomials, a block on the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from .compile import fma
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Inputs are rounded by blocks: long enough for vectors to pay, short enough to do again when one is doubtful.
+BLOCK = 256
+
+_float64 = numba.types.float64
+_float32_pointer = numba.types.CPointer(numba.types.float32)
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function into each loop that calls it, so that the loop becomes one of vectors."""
+    compiled: Callable[P, R] = numba.njit(forceinline=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    return compiled
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def polynomial(typing_context: Any, x: Any, coefficients: Any) -> Any:  # noqa: ARG001
+    """Σ c_n·x^n of float64 by Horner's rule, from a tuple of coefficients; unrolled."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        x, values = arguments
+        step = context.get_function(context.typing_context.resolve_value_type(fma), fma_signature)
+        result = builder.extract_value(values, coefficients.count - 1)
+        for n in range(coefficients.count - 2, -1, -1):
+            result = step(builder, (result, x, builder.extract_value(values, n)))
+        return result
+
+    fma_signature = _float64(_float64, _float64, _float64)
+    return _float64(_float64, coefficients), generate
+
+
+@inlined
+def bits_of(x: float) -> np.int64:
+    """The bit pattern of a float64, signed."""
+    return np.float64(x).view(np.int64)
+
+
+@inlined
+def float_of(bits: np.int64) -> float:
+    """The float64 of a bit pattern."""
+    return np.int64(bits).view(np.float64)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _stack_block(typing_context: Any) -> Any:  # noqa: ARG001
+    def generate(_context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        return cgutils.alloca_once(builder, ir.FloatType(), size=BLOCK)
+
+    return _float32_pointer(), generate
+
+
+@inlined
+def block() -> NDArray[np.float32]:
+    """BLOCK float32 values on the stack: memory that LLVM knows to be nobody else's."""
+    return numba.carray(_stack_block(), BLOCK)  # type: ignore[no-any-return]

@@ -1,0 +1,83 @@
+"""Correct rounding of functions of one variable, row by row (§1).
+
+As in the reference, a float64 evaluation with a relative error below 2^-50 is rounded at both ends of an interval that
+must hold the exact value (Ziv's test). Where they differ anywhere in a block, its elements are gone through one by one,
+and a doubtful one is looked up in the list of inputs that are near to a midpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reference.midpoints import MIDPOINTS
+from .inline import BLOCK, block, inlined
+
+Row = NDArray[np.float32]
+Evaluation = Callable[[float], float]
+
+
+class Status(IntEnum):
+    """How a row ended; every row function returns one as an int."""
+
+    ROUNDED = 0
+    UNDECIDED = 1
+    OUT_OF_DOMAIN = 2
+
+
+_UNDECIDED = int(Status.UNDECIDED)
+
+# Twice what the evaluations promise, so that the rounding of the ends themselves does not matter.
+_INNER = 1.0 - 2.0**-49
+_OUTER = 1.0 + 2.0**-49
+
+
+def listed(name: str) -> NDArray[np.int64]:
+    """The inputs near a midpoint in increasing order: twice the bit pattern, plus 1 if it rounds away from zero."""
+    return np.array(
+        sorted(2 * int(p, 16) + away for away, text in enumerate(MIDPOINTS[name]) for p in text.split()), np.int64
+    )
+
+
+@inlined
+def rounded_row(evaluate: Evaluation, near: NDArray[np.int64], x: Row, out: Row) -> int:
+    """RN32 of a function that `evaluate` gives in float64; `out` may be x itself."""
+    inputs = block()
+    for start in range(0, x.size, BLOCK):
+        # Whether x and out overlap need not be asked of a copy, and the slow path still has the inputs.
+        piece, results = x[start : start + BLOCK], out[start : start + BLOCK]
+        for i in range(piece.size):
+            inputs[i] = piece[i]
+        doubtful = np.int32(0)
+        for i in range(piece.size):
+            inner, outer = _ends(evaluate(float(inputs[i])))
+            doubtful |= np.float32(inner).view(np.int32) ^ np.float32(outer).view(np.int32)
+            results[i] = outer
+        if doubtful:
+            status = _settle(evaluate, near, inputs, results)
+            if status:
+                return status
+    return 0
+
+
+@inlined
+def _ends(y: float) -> tuple[np.float32, np.float32]:
+    return np.float32(y * _INNER), np.float32(y * _OUTER)
+
+
+@inlined
+def _settle(evaluate: Evaluation, near: NDArray[np.int64], inputs: Row, results: Row) -> int:
+    """Replace those results that should have been rounded toward zero."""
+    for i in range(results.size):
+        inner, outer = _ends(evaluate(float(inputs[i])))
+        if inner != outer and not np.isnan(outer):
+            entry = 2 * np.int64(np.float32(inputs[i]).view(np.uint32))
+            place = np.searchsorted(near, entry)
+            if place == near.size or near[place] - entry > 1:
+                return _UNDECIDED
+            if near[place] == entry:
+                results[i] = inner
+    return 0
