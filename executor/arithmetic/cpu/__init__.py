@@ -1,7 +1,6 @@
 """portable-1 on CPUs as fused loops, compiled by numba for the processor at hand."""
 
 from ..reference.attention import log_softmax, scaled_dot_product_attention, softmax
-from ..reference.dot import linear, matmul, prepare
 from ..reference.functions import (
     cos,
     erf,
@@ -19,6 +18,7 @@ from ..reference.functions import (
 )
 from ..reference.normalisation import group_norm, layer_norm
 from ..reference.sums import mean, sum  # noqa: A004
+from .dot import linear, matmul, prepare
 
 NAME = "cpu"
 

@@ -2,15 +2,20 @@
 
 Strict IEEE 754 throughout: numba is given no licence to reassociate, contract or approximate, so a loop means what
 its source says on every processor. Where a fused multiply-add is wanted it is asked for by name, and only where the
-result is rounded correctly, or is exact, with and without it. Compiled code is kept beside the source, or in the
-user's cache directory where that cannot be written.
+result is rounded correctly, or is exact, with and without it.
+
+Compiled code is kept in the user's cache directory, under a digest of all the sources it may have been made from:
+numba by itself asks only whether the file of the outermost function has changed.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import llvmlite.binding as llvm
@@ -30,26 +35,60 @@ numba.config.CPU_FEATURES = llvm.get_host_cpu_features().flatten() + (
     ",-prefer-256-bit" if FEATURES.get("avx512f") else ""
 )
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": False}
+# Where both use OpenMP they share its threads, and numba's first use of them would undo torch.set_num_threads.
+_given = torch.get_num_threads()
+numba.get_num_threads()
+torch.set_num_threads(_given)
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 # numba's simplest threads must not be entered twice, and two loops at once would share the cores anyway.
 _ONE_AT_A_TIME = threading.Lock()
 
 
+def _cache_folder() -> str | None:
+    """Where compiled code is kept; None if nothing can be written there, and every process compiles for itself."""
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    stamp = hashlib.sha256(b"".join(hashlib.sha256(source.read_bytes()).digest() for source in sources)).hexdigest()
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(numba.config.CACHE_DIR or Path(caches) / "reperform" / "kernels") / stamp[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+_CACHE = _cache_folder()
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE or ""
+    try:
+        result: Callable[P, R] = numba.njit(cache=_CACHE is not None, **_OPTIONS, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = elsewhere
+    return result
+
+
+def threads() -> int:
+    """The threads that a parallel kernel runs on: as many as torch was given."""
+    return int(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a loop that runs on the thread that calls it."""
-    compiled: Callable[P, R] = numba.njit(**_OPTIONS)(function)
-    return compiled
+    return _compiled(function)
 
 
 def parallel_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a loop over numba.prange that runs on as many threads as torch was given; called from Python only."""
-    compiled = numba.njit(parallel=True, **_OPTIONS)(function)
+    compiled = _compiled(function, parallel=True)
 
     @functools.wraps(function)
     def run(*arguments: P.args, **keywords: P.kwargs) -> R:
         with _ONE_AT_A_TIME:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+            numba.set_num_threads(threads())
             result: R = compiled(*arguments, **keywords)
             return result
 

@@ -1,0 +1,235 @@
+"""Linear layers and matrix products (§2).
+
+A task takes some rows of the left side, packs them, and goes through the panels of the right side; tasks run on all
+threads and share nothing but what they read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from numba import prange
+from torch import Tensor
+
+from ..errors import NonFiniteError
+from ..kernels import Operand
+from .compile import kernel, parallel_kernel, threads
+from .integers import PRECISION, Array
+from .product import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
+from .tiles import ROWS, prefetch
+
+# A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
+_TASK_BYTES = 768 << 10
+
+_UNIT = 2.0**-PRECISION
+_NO_BIAS = np.empty(0, np.float32)
+_FLOAT64 = int(Product.FLOAT64)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Vectors [N, K] as panels for one kind of product, with the scale of each."""
+
+    product: Product
+    shape: torch.Size
+    panels: Tensor
+    scales: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.panels.nbytes + self.scales.nbytes
+
+
+def prepare(rows: Tensor) -> Packed:
+    """The rows [N, K] of a weight, packed as columns (§2 step 1)."""
+    return _packed(rows, "a weight", serving())
+
+
+def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None) -> Tensor:
+    """Rows of x with rows of weight, then the bias (§2)."""
+    packed = _packed(weight, "linear", serving()) if isinstance(weight, Tensor) else weight
+    if not isinstance(packed, Packed):
+        raise TypeError("a weight that was prepared for other kernels")
+    result = _product(x.reshape(x.shape[:-1].numel(), x.shape[-1]), packed, bias, "linear")
+    return result.reshape(*x.shape[:-1], *packed.shape[:-1])
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Rows of a [..., M, K] with columns of b [..., K, N] (§2)."""
+    vectors = b.transpose(-1, -2)
+    if b.dim() == 2:
+        packed = _packed(vectors, "matmul", serving())
+        return _product(a.reshape(a.shape[:-1].numel(), a.shape[-1]), packed, None, "matmul").reshape(
+            *a.shape[:-1], b.shape[-1]
+        )
+    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])  # type: ignore[no-untyped-call]
+    out = torch.zeros(*batch, a.shape[-2], b.shape[-1])
+    if out.numel() and a.shape[-1]:
+        left = a.expand(*batch, *a.shape[-2:]).reshape(-1, *a.shape[-2:]).contiguous()
+        right = vectors.expand(*batch, *vectors.shape[-2:]).reshape(-1, *vectors.shape[-2:]).contiguous()
+        if not _batched(left.numpy(), right.numpy(), out.view(-1, *out.shape[-2:]).numpy()):
+            raise _not_finite("matmul")
+    return out
+
+
+def _packed(vectors: Tensor, operation: str, product: Product) -> Packed:
+    shape = vectors.shape
+    vectors = vectors.reshape(shape[:-1].numel(), shape[-1]).contiguous()
+    panels = -(-vectors.shape[0] // columns(product))
+    packed = torch.zeros(panels * panel_size(product, shape[-1]), dtype=torch.uint8)
+    scales = torch.empty(vectors.shape[0], dtype=torch.float64)
+    if not _pack(product, vectors.numpy(), packed.numpy(), scales.numpy()):
+        raise _not_finite(operation)
+    return Packed(product, shape, packed, scales)
+
+
+def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> Tensor:
+    x = x.contiguous()
+    rows, length = x.shape
+    width = packed.scales.numel()
+    out = torch.empty(rows, width)
+    if not out.numel():
+        return out
+    tasks, groups = _division(-(-rows // ROWS), -(-width // columns(packed.product)), length)
+    room = torch.empty(
+        threads(), (-(-rows // ROWS) // tasks + 1) * rows_size(packed.product, length), dtype=torch.uint8
+    )
+    finite = _linear(
+        int(packed.product),
+        x.numpy(),
+        packed.panels.numpy(),
+        packed.scales.numpy(),
+        _NO_BIAS if bias is None else bias.contiguous().numpy(),
+        tasks,
+        groups,
+        room.numpy(),
+        out.numpy(),
+    )
+    if not finite:
+        raise _not_finite(operation)
+    return out
+
+
+def _division(tiles: int, panels: int, length: int) -> tuple[int, int]:
+    """Into how many tasks the tiles of rows are divided, and each of them again by panels."""
+    fitting = max(1, _TASK_BYTES // (8 * ROWS * max(1, length)))
+    tasks = -(-tiles // fitting)
+    if tiles >= 4 * threads():
+        return -(-tasks // threads()) * threads(), 1
+    return tasks, max(1, min(panels, threads() // tasks))
+
+
+def _not_finite(operation: str) -> NonFiniteError:
+    return NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+
+
+@parallel_kernel
+def _pack(product: int, vectors: Array, out: Array, scales: Array) -> bool:
+    width, size = columns(product), panel_size(product, vectors.shape[1])
+    panels = (vectors.shape[0] + width - 1) // width
+    finite = np.empty(panels, np.bool_)
+    for p in prange(panels):
+        mine = slice(p * width, min((p + 1) * width, vectors.shape[0]))
+        finite[p] = pack_panel(product, vectors[mine], out[p * size : (p + 1) * size], scales[mine])
+    return bool(finite.all())
+
+
+@kernel
+def _round(  # noqa: PLR0917
+    total: Array, row_scales: Array, scales: Array, bias: Array, row: int, left: int, out: Array
+) -> None:
+    """The sums of a tile, scaled, into out from [row, left]: RN32, a zero is +0 (§0), then the bias."""
+    width = total.size // ROWS
+    right = min(left + width, out.shape[1])
+    column_scales, added = scales[left:right], bias[left:right]
+    for r in range(min(ROWS, out.shape[0] - row)):
+        unit = row_scales[row + r] * _UNIT * _UNIT
+        values, rounded = total[r * width : (r + 1) * width], out[row + r, left:right]
+        if bias.size:
+            for j in range(rounded.size):
+                rounded[j] = np.float32(values[j] * (unit * column_scales[j])) + np.float32(0.0) + added[j]
+        else:
+            for j in range(rounded.size):
+                rounded[j] = np.float32(values[j] * (unit * column_scales[j])) + np.float32(0.0)
+
+
+@kernel
+def _task(  # noqa: PLR0917
+    product: int,
+    x: Array,
+    panels: Array,
+    scales: Array,
+    bias: Array,
+    first: int,
+    last: int,
+    packed: Array,
+    out: Array,
+) -> bool:
+    """Some rows with the panels from `first` to before `last`."""
+    rows, length = x.shape
+    width, size, panel_bytes = columns(product), rows_size(product, length), panel_size(product, length)
+    row_scales = np.empty(rows)
+    total, block = np.empty(ROWS * width), np.empty(ROWS * width)
+    parts, carry = np.empty(3 * ROWS * width, np.int32), np.empty(ROWS * width, np.int64)
+    if not pack_rows(product, x, packed, row_scales):
+        return False
+    for p in range(first, last):
+        panel = panels[p * panel_bytes : (p + 1) * panel_bytes]
+        for tile in range((rows + ROWS - 1) // ROWS):
+            for r in range(min(ROWS, rows - tile * ROWS)):
+                for j in range(0, width, 16):
+                    prefetch(out, tile * ROWS + r, p * width + j)
+            sums(product, length, packed[tile * size : (tile + 1) * size], panel, total, block, parts, carry)
+            _round(total, row_scales, scales, bias, tile * ROWS, p * width, out)
+    return True
+
+
+@kernel
+def _matrix(a: Array, b: Array, out: Array) -> bool:
+    width, size = columns(_FLOAT64), panel_size(_FLOAT64, a.shape[1])
+    count = (b.shape[0] + width - 1) // width
+    panels, scales = np.zeros(count * size, np.uint8), np.empty(b.shape[0])
+    for p in range(count):
+        mine = slice(p * width, min((p + 1) * width, b.shape[0]))
+        if not pack_panel(_FLOAT64, b[mine], panels[p * size : (p + 1) * size], scales[mine]):
+            return False
+    packed = np.empty((a.shape[0] + ROWS - 1) // ROWS * rows_size(_FLOAT64, a.shape[1]), np.uint8)
+    return _task(_FLOAT64, a, panels, scales, _NO_BIAS, 0, count, packed, out)
+
+
+@parallel_kernel
+def _linear(  # noqa: PLR0917
+    product: int,
+    x: Array,
+    panels: Array,
+    scales: Array,
+    bias: Array,
+    tasks: int,
+    groups: int,
+    room: Array,
+    out: Array,
+) -> bool:
+    tiles = (x.shape[0] + ROWS - 1) // ROWS
+    width = columns(product)
+    count = (out.shape[1] + width - 1) // width
+    finite = np.empty(tasks * groups, np.bool_)
+    for t in prange(tasks * groups):
+        task, group = t // groups, t % groups
+        mine = slice(task * tiles // tasks * ROWS, min((task + 1) * tiles // tasks * ROWS, x.shape[0]))
+        first, last = group * count // groups, (group + 1) * count // groups
+        packed = room[numba.get_thread_id()]
+        finite[t] = _task(product, x[mine], panels, scales, bias, first, last, packed, out[mine])
+    return bool(finite.all())
+
+
+@parallel_kernel
+def _batched(a: Array, b: Array, out: Array) -> bool:
+    """a [B, M, K] with vectors b [B, N, K], by float64: each matrix is packed for one use only."""
+    finite = np.empty(a.shape[0], np.bool_)
+    for i in prange(a.shape[0]):
+        finite[i] = _matrix(a[i], b[i], out[i])
+    return bool(finite.all())

@@ -1,0 +1,160 @@
+"""Which exact product serves (§2 step 2): chosen here, once, and never visible in a bit.
+
+int16.py on processors whose VNNI instructions give the known answers, float64.py elsewhere. The environment variable
+REPERFORM_PRODUCT names one of them: to compare the two, or where a measurement disagrees with this table.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from ..errors import RefusedArithmeticError
+from . import float64, int16
+from .compile import kernel
+from .integers import NOT_FINITE, PRECISION, Array, scale
+from .tiles import HAS_INT16_DOT, ROWS
+
+VARIABLE: Final = "REPERFORM_PRODUCT"
+
+# Blocks of a row's length after which the exact sums move from float64 to int64: 8,192 products at most.
+_EXACT64 = 8192 // float64.BLOCK
+_EXACT16 = 8192 // int16.BLOCK
+
+
+class Product(IntEnum):
+    """The ways to multiply."""
+
+    FLOAT64 = 0
+    INT16 = 1
+
+
+_INT16 = int(Product.INT16)
+_C64, _C16 = float64.COLUMNS, int16.COLUMNS
+_B64, _B16 = float64.BLOCK, int16.BLOCK
+_rows_size64, _rows_size16 = float64.rows_size, int16.rows_size
+_panel_size64, _panel_size16 = float64.panel_size, int16.panel_size
+_pack_row64, _pack_row16 = float64.pack_row, int16.pack_row
+_pack_column64, _pack_column16 = float64.pack_column, int16.pack_column
+_multiply64, _multiply16 = float64.multiply, int16.multiply
+
+
+@kernel
+def columns(product: int) -> int:
+    """Columns of a panel."""
+    return _C16 if product == _INT16 else _C64
+
+
+@kernel
+def rows_size(product: int, length: int) -> int:
+    """Bytes of a tile's packed rows."""
+    return _rows_size16(length) if product == _INT16 else _rows_size64(length)
+
+
+@kernel
+def panel_size(product: int, length: int) -> int:
+    """Bytes of a panel's packed columns."""
+    return _panel_size16(length) if product == _INT16 else _panel_size64(length)
+
+
+@kernel
+def pack_rows(product: int, rows: Array, out: Array, scales: Array) -> bool:
+    """Rows [n, K] of float32 as tiles of packed rows; scales [n] float64 gets theirs. False if not finite."""
+    size = rows_size(product, rows.shape[1])
+    for r in range(rows.shape[0]):
+        power = scale(rows[r])
+        if power == NOT_FINITE:
+            return False
+        scales[r] = power
+        tile = out[r // ROWS * size : (r // ROWS + 1) * size]
+        if product == _INT16:
+            _pack_row16(rows[r], power, r % ROWS, tile)
+        else:
+            _pack_row64(rows[r], power, r % ROWS, tile)
+    return True
+
+
+@kernel
+def pack_panel(product: int, vectors: Array, out: Array, scales: Array) -> bool:
+    """Vectors [n, K] of float32, n at most a panel's columns, as one panel. False if not finite."""
+    for c in range(vectors.shape[0]):
+        power = scale(vectors[c])
+        if power == NOT_FINITE:
+            return False
+        scales[c] = power
+        if product == _INT16:
+            _pack_column16(vectors[c], power, c, out)
+        else:
+            _pack_column64(vectors[c], power, c, out)
+    return True
+
+
+@kernel
+def sums(  # noqa: PLR0917
+    product: int, length: int, tile: Array, panel: Array, total: Array, block: Array, parts: Array, carry: Array
+) -> None:
+    """RN64 of the exact sums of a tile with a panel: total [ROWS·columns] float64, the others are room to work in."""
+    blocks = (length + _B16 - 1) // _B16 if product == _INT16 else (length + _B64 - 1) // _B64
+    exact = _EXACT16 if product == _INT16 else _EXACT64
+    if blocks > exact:
+        carry[:] = 0
+    for b in range(blocks):
+        into = total if b % exact == 0 else block
+        if b > 0 and b % exact == 0:
+            _carry(total, carry)
+        if product == _INT16:
+            _multiply16(tile, panel, b, length, parts, into)
+        else:
+            _multiply64(tile, panel, b, length, into)
+        if b % exact:
+            for i in range(total.size):
+                total[i] += block[i]
+    if blocks > exact:
+        _carry(total, carry)
+        for i in range(total.size):
+            total[i] = np.float64(carry[i])
+
+
+@kernel
+def _carry(total: Array, carry: Array) -> None:
+    for i in range(total.size):
+        carry[i] += np.int64(total[i])
+
+
+@cache
+def serving() -> Product:
+    """The product that serves on this processor. Raises RefusedArithmeticError where none is exact."""
+    wanted = os.environ.get(VARIABLE, "").upper()
+    if wanted and wanted not in Product.__members__:
+        raise RefusedArithmeticError(f"{VARIABLE}={wanted!r:.40} names no product", advice="use float64 or int16")
+    choice = [Product[wanted]] if wanted else [*([Product.INT16] if HAS_INT16_DOT else []), Product.FLOAT64]
+    for product in choice:
+        if gives_known_answers(product):
+            return product
+    raise RefusedArithmeticError(
+        f"the exact product {choice[-1].name.lower()} came out wrong on this processor",
+        advice="do not decide or vote here; REPERFORM_KERNELS=reference may still pass `reperform selftest`",
+    )
+
+
+def gives_known_answers(product: Product) -> bool:
+    """Whether this processor multiplies and adds exactly at the largest integers, where saturation would show."""
+    length = 8192
+    largest = np.full((ROWS, length), 1.0, np.float32)  # 2^19 under a scale of 2; beside it 2^20 - 2^-1, up to 2^20
+    largest[1::2] = np.float32(2.0) - np.float32(2.0**-23)
+    largest[2::4, 1::2] *= -1
+    wide = largest[np.arange(columns(product)) % ROWS]
+    tile, panel = (np.zeros(size(product, length), np.uint8) for size in (rows_size, panel_size))
+    row_scales, column_scales = np.empty(ROWS), np.empty(len(wide))
+    total, block = np.empty(ROWS * len(wide)), np.empty(ROWS * len(wide))
+    parts, carry = np.empty(3 * total.size, np.int32), np.empty(total.size, np.int64)
+    pack_rows(product, largest, tile, row_scales)
+    pack_panel(product, wide, panel, column_scales)
+    sums(product, length, tile, panel, total, block, parts, carry)
+    integers = np.rint(largest.astype(np.float64) * 2.0 ** (PRECISION - 1)).astype(np.int64)
+    expected = integers @ integers[np.arange(len(wide)) % ROWS].T
+    return bool((total.astype(np.int64).reshape(expected.shape) == expected).all())

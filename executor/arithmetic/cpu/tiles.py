@@ -1,0 +1,149 @@
+"""Tiles of a matrix product, as vector instructions: the innermost loop of §2.
+
+A tile is ROWS rows of one operand times some columns of the other, accumulated in registers over a block of their
+length. Two kinds, both exact: float64, whose sums are integers below 2^53, with or without fused multiply-add; and
+pairs of int16 into int32, one instruction where the processor has VNNI (the form that does not saturate), a few
+elsewhere. LLVM is given the vectors explicitly, since no compiler finds this loop by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .compile import FEATURES
+
+_I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+
+_X86 = llvm.get_process_triple().startswith("x86_64")
+_AVX512 = bool(FEATURES.get("avx512f") and FEATURES.get("avx512vl") and FEATURES.get("avx512dq"))
+_AVX2 = bool(FEATURES.get("avx2") and FEATURES.get("fma"))
+# Twice the multiplications of float64 per instruction, times two: worth three products of digits.
+HAS_INT16_DOT = (_AVX512 and bool(FEATURES.get("avx512vnni"))) or (_AVX2 and bool(FEATURES.get("avxvnni")))
+
+_BYTES = 64 if _AVX512 else 32 if _AVX2 else 16
+# Registers: rows x vectors of accumulators, the vectors of one step, and one broadcast, out of 32 or 16.
+ROWS = 8 if _AVX512 or not _X86 else 4
+_VECTORS = 3 if _BYTES > 16 or not _X86 else 2
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One kind of tile.
+
+    multiply(c, c_at, a, a_at, b, b_at, steps) writes c[c_at + r·columns + j] = Σ_s a[a_at + r·stride + s]·b[b_at +
+    s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied pairwise, held as one int32.
+    block: the largest number of values in a row, stride the distance between rows of a, in elements.
+    """
+
+    columns: int
+    block: int
+    stride: int
+    multiply: Callable[..., None]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001
+    """Ask for the cache line of array[row, column] of a float32 matrix, which will be written."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix = context.make_array(signature.args[0])(context, builder, arguments[0])
+        strides = builder.extract_value(matrix.strides, 0)
+        at = builder.add(builder.mul(arguments[1], strides), builder.mul(arguments[2], _I64(4)))
+        byte = ir.IntType(8).as_pointer()
+        place = builder.gep(builder.bitcast(matrix.data, byte), [at])
+        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+        known = builder.module.globals.get("llvm.prefetch.p0")
+        function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, (place, _I32(1), _I32(3), _I32(1)))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), generate
+
+
+def _tile(element: Any, lanes: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
+    """The intrinsic for vectors of `lanes` elements; multiply_add(builder, sum, a, b) gives sum + a·b."""
+    vector = ir.VectorType(element, lanes)
+    size = _BYTES // lanes  # vectors stand where their elements may
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def multiply(_: Any, c: Any, c_at: Any, a: Any, a_at: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            def pointer(i: int, kind: Any) -> Any:
+                data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
+                return builder.bitcast(builder.gep(data, [arguments[i + 1]]), kind.as_pointer())
+
+            pc, pa, pb, steps = pointer(0, vector), pointer(2, element), pointer(4, vector), arguments[6]
+            before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            step = builder.phi(_I64)
+            step.add_incoming(_I64(0), before)
+            sums = [builder.phi(vector) for _ in range(ROWS * _VECTORS)]
+            for total in sums:
+                total.add_incoming(ir.Constant(vector, None), before)
+            first = builder.mul(step, _I64(_VECTORS))
+            columns = [
+                builder.load(builder.gep(pb, [builder.add(first, _I64(j))]), align=size) for j in range(_VECTORS)
+            ]
+            lane0 = ir.Constant(ir.VectorType(_I32, lanes), None)
+            undefined = ir.Constant(vector, ir.Undefined)
+            new = []
+            for row in range(ROWS):
+                value = builder.load(builder.gep(pa, [builder.add(step, _I64(row * stride))]))
+                spread = builder.shuffle_vector(builder.insert_element(undefined, value, _I32(0)), undefined, lane0)
+                for j in range(_VECTORS):
+                    new.append(multiply_add(builder, sums[row * _VECTORS + j], spread, columns[j]))
+            following = builder.add(step, _I64(1))
+            step.add_incoming(following, loop)
+            for total, value in zip(sums, new, strict=True):
+                total.add_incoming(value, loop)
+            builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
+            builder.position_at_end(after)
+            for place, value in enumerate(new):
+                builder.store(value, builder.gep(pc, [_I64(place)]), align=size)
+            return context.get_dummy_value()
+
+        i64 = types.int64
+        return types.void(c, i64, a, i64, b, i64, i64), generate
+
+    return multiply
+
+
+def _multiply_add_float64(builder: Any, total: Any, a: Any, b: Any) -> Any:
+    if _X86 and not _AVX2:
+        return builder.fadd(total, builder.fmul(a, b))
+    name = f"llvm.fma.v{a.type.count}f64"
+    return builder.call(_declared(builder, name, a.type), (a, b, total))
+
+
+def _multiply_add_int16(builder: Any, total: Any, a: Any, b: Any) -> Any:
+    if HAS_INT16_DOT:
+        name = f"llvm.x86.avx512.vpdpwssd.{_BYTES * 8}"
+        return builder.call(_declared(builder, name, a.type), (total, a, b))
+    half = ir.Constant(a.type, [_I32(16)] * a.type.count)
+    high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
+    low = builder.mul(*(builder.ashr(builder.shl(v, half), half) for v in (a, b)))
+    return builder.add(total, builder.add(low, high))
+
+
+def _declared(builder: Any, name: str, vector: Any) -> Any:
+    known = builder.module.globals.get(name)
+    return known or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+
+
+def _make(element: Any, size: int, block: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Tile:
+    lanes = _BYTES // size
+    return Tile(lanes * _VECTORS, block, stride, _tile(element, lanes, stride, multiply_add))
+
+
+# Eight rows of a block fit in the first-level cache; a stride that is no power of two keeps them in different sets.
+FLOAT64 = _make(_F64, 8, 512, 520, _multiply_add_float64)
+# Digits below 1,537 in size: 896 products of theirs stay below 2^31.
+INT16 = _make(_I32, 4, 768, 400, _multiply_add_int16)
