@@ -7,8 +7,11 @@ What an operation raises comes out as a RunError that names the operation, the n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import torch
 
@@ -18,6 +21,24 @@ from .graph import MAX_ITEMS, Argument, Graph, GraphInput, Node, Ref
 from .tensors import DTYPE, TORCH_DTYPE
 
 Operation = Callable[..., Any]
+
+
+class Preparation(Protocol):
+    """How one argument of an operation, if it is a weight, is made ready once for all runs."""
+
+    @property
+    def argument(self) -> int:
+        """Its position."""
+
+    @property
+    def prepare(self) -> Callable[[torch.Tensor], Any]:
+        """Makes it ready."""
+
+    @property
+    def function(self) -> Operation:
+        """Takes it then."""
+
+
 Observer = Callable[[str, object], None]
 
 # A graph may ask for any size; past this a value is an attack or a mistake (8 GiB of F32).
@@ -31,7 +52,13 @@ class RunError(ReperformError):
 class Program:
     """A graph with its weights and operations bound, ready to run any number of times."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, torch.Tensor], table: Mapping[str, Operation]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Mapping[str, torch.Tensor],
+        table: Mapping[str, Operation],
+        prepared: Mapping[str, Preparation] = MappingProxyType({}),
+    ) -> None:
         """Bind `graph`; `weights` are by the manifest's tensor names. Raises RunError for what is not there."""
         for node in graph.nodes:
             if node.op not in table:
@@ -43,9 +70,20 @@ class Program:
             if weight.tensor not in weights:
                 raise RunError(f"the graph names a tensor {weight.tensor!r:.80} that the weights lack")
         self._graph = graph
-        self._weights = {weight.name: weights[weight.tensor] for weight in graph.weights}
-        self._steps = [(node, table[node.op]) for node in graph.nodes]
+        bound: dict[str, Any] = {weight.name: weights[weight.tensor] for weight in graph.weights}
+        self._steps: list[tuple[Node, Operation]] = []
+        for position, node in enumerate(graph.nodes):
+            with self._named(position, node):
+                self._steps.append(_bind(node, table, prepared, bound))
+        # A weight that is only read prepared need not be kept as it was.
+        read = {*graph.outputs, *(name for node, _ in self._steps for name in node.references())}
+        self._weights = {name: value for name, value in bound.items() if name in read}
         self._done_after = _last_uses(graph)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the weights hold, in bytes."""
+        return sum(value.nbytes for value in self._weights.values())
 
     def __call__(self, *inputs: torch.Tensor, observe: Observer | None = None) -> list[torch.Tensor]:
         """The graph's outputs for `inputs`, which have the dtypes and shapes that the graph declares.
@@ -69,17 +107,40 @@ class Program:
         return outputs
 
     def _step(self, position: int, node: Node, operation: Operation, values: Mapping[str, Any]) -> Any:
-        try:
+        with self._named(position, node):
             args = [_resolve(a, values) for a in node.args]
             value = operation(*args, **{key: _resolve(a, values) for key, a in node.kwargs.items()})
             _check_value(value)
-        # Whatever an operation makes of arguments that do not fit it; the graph may be hostile.
+        return value
+
+    @contextmanager
+    def _named(self, position: int, node: Node) -> Iterator[None]:
+        """Turn whatever an operation makes of arguments that do not fit it into a RunError; graphs may be hostile."""
+        try:
+            yield
         except (ReperformError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
                 TypeError, ValueError) as error:  # fmt: skip
             lines = str(error).splitlines() or [type(error).__name__]
-            where = f"{node.op} at node {node.name} ({position + 1} of {len(self._steps)})"
+            where = f"{node.op} at node {node.name} ({position + 1} of {len(self._graph.nodes)})"
             raise RunError(f"{where}: {lines[0]:.200}") from error
-        return value
+
+
+def _bind(
+    node: Node, table: Mapping[str, Operation], prepared: Mapping[str, Preparation], bound: dict[str, Any]
+) -> tuple[Node, Operation]:
+    """The node and its operation; where a weight can be made ready, both as they are with it, which joins `bound`."""
+    how = prepared.get(node.op)
+    if how is None or node.kwargs or len(node.args) <= how.argument:
+        return node, table[node.op]
+    argument = node.args[how.argument]
+    weight = bound.get(argument.name) if isinstance(argument, Ref) else None
+    if not isinstance(argument, Ref) or not isinstance(weight, torch.Tensor) or weight.dim() != 2:
+        return node, table[node.op]
+    name = f"{argument.name} for {node.op}"  # no graph has a name with a space
+    if name not in bound:
+        bound[name] = how.prepare(weight)
+    args = (*node.args[: how.argument], Ref(name), *node.args[how.argument + 1 :])
+    return replace(node, args=args), how.function
 
 
 def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:

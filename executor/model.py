@@ -16,6 +16,7 @@ from ..evidence.errors import ReperformError
 from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput, TextInput, Threshold
 from ..evidence.values import DType, Input, Output, Record, Tensor, Text
 from .arithmetic.operations import TABLE
+from .arithmetic.prepared import PREPARED
 from .graph import Graph
 from .graph_json import from_json
 from .interpreter import Observer, Program, RunError
@@ -64,7 +65,9 @@ class PinnedModel:
         files = {entry.name: _checked(directory, entry, Domain.FILE) for entry in manifest.files}
         _check_signature(manifest, graph)
         weights = load_weights(directory / WEIGHTS, manifest.tensors)
-        return cls(manifest, manifest.model_id, Program(graph, weights, TABLE), encoder(manifest.input, files))
+        return cls(
+            manifest, manifest.model_id, Program(graph, weights, TABLE, PREPARED), encoder(manifest.input, files)
+        )
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """One output for each input, the same bits for any number and order of inputs.
