@@ -19,6 +19,7 @@ from ..evidence.digest import Digest
 from ..evidence.errors import ReperformError
 from ..evidence.values import DType
 from .graph import Argument, Graph, GraphInput, Node, Ref, Weight
+from .parts import decompositions
 from .tensors import DTYPE, digest_of
 
 # Checks that torch.export writes into a graph; they give no value.
@@ -27,6 +28,7 @@ _CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
 _PLACEMENT: Final = {"device", "layout", "memory_format", "non_blocking", "pin_memory"}
 _HALF: Final = (torch.float16, torch.bfloat16)
 _COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)
+_ALLOWED: Final = f"portable-1 computes in {', '.join(_COMPUTED)}"
 
 _WEIGHT_KINDS: Final = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
@@ -52,11 +54,14 @@ def capture(
     if any(t.dtype in _HALF for t in stored.values()):
         module = module.float()
     program = _export(module, example, symbols)
-    tensors = {name: stored.get(name, tensor) for name, tensor in _tensors_read(program).items()}
-    names = _first_names(tensors)
+    _check_operations(program, operations)
+    readers = _readers(program)
+    held = {**program.constants, **program.state_dict}
+    tensors = {name: stored.get(name, held[name]) for name in readers}
+    names = _first_names(tensors, readers)
     # Copies: parameters that share memory, or are slices of it, become tensors of their own.
     weights = {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in names.values()}
-    return _graph(program, names, tuple(symbols), operations), weights
+    return _graph(program, names, tuple(symbols)), weights
 
 
 def _export(
@@ -69,8 +74,8 @@ def _export(
             program: ExportedProgram = torch.export.export(
                 module, example, dynamic_shapes=tuple(sizes for _ in example), strict=False
             )
-            # No decompositions: functional ATen, with linear, layer_norm and attention left whole.
-            program = program.run_decompositions({})
+            # Functional ATen, with linear, layer_norm and attention left whole.
+            program = program.run_decompositions(decompositions())
     except (RuntimeError, ValueError, TypeError, torch._dynamo.exc.TorchDynamoException) as error:
         lines = str(error).split("\n")
         raise PinError(f"torch.export cannot capture the module: {' '.join(lines[:2]):.400}") from error
@@ -81,28 +86,42 @@ def _export(
     return program
 
 
-def _tensors_read(program: ExportedProgram) -> dict[str, torch.Tensor]:
-    """Parameters, buffers and constants with a use, under their names in the module."""
-    used = {node.name for node in program.graph.nodes if node.users}
-    held = {**program.constants, **program.state_dict}
+def _check_operations(program: ExportedProgram, operations: Collection[str]) -> None:
+    """Refuse what is not among `operations`: the first with its place, the others by name."""
+    calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    unknown = [node for node in calls if _operation_name(node.target) not in operations]
+    if not unknown:
+        return
+    name = _operation_name(unknown[0].target)
+    others = sorted({_operation_name(node.target) for node in unknown} - {name})
+    also = f" (nor {', '.join(others):.200})" if others else ""
+    raise PinError(
+        f"operation {name} at {_where(unknown[0])} is not defined{also}; portable-1 has {len(operations)} operations",
+        advice="docs/arithmetic.md lists them: write the module with those",
+    )
+
+
+def _readers(program: ExportedProgram) -> dict[str, torch.fx.Node]:
+    """Parameters, buffers and constants with a use, under their names in the module, and the first that uses each."""
+    nodes = {node.name: node for node in program.graph.nodes}
     specs = [spec for spec in program.graph_signature.input_specs if spec.kind in _WEIGHT_KINDS]
-    return {str(spec.target): held[str(spec.target)] for spec in specs if spec.arg.name in used}
+    users = {str(spec.target): list(nodes[spec.arg.name].users) for spec in specs}
+    return {name: found[0] for name, found in users.items() if found}
 
 
-def _first_names(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+def _first_names(tensors: Mapping[str, torch.Tensor], readers: Mapping[str, torch.fx.Node]) -> dict[str, str]:
     """For each name, the first name in order under which the same content stands."""
     first: dict[Digest, str] = {}
     names = {}
     for name, tensor in sorted(tensors.items()):
         if DTYPE.get(tensor.dtype) not in (*_COMPUTED, DType.F16, DType.BF16):
-            raise PinError(f"tensor {name} is {tensor.dtype}; portable-1 computes in {', '.join(_COMPUTED)}")
+            use = f"{_operation_name(readers[name].target)} at {_where(readers[name])}"
+            raise PinError(f"tensor {name}, read by {use}, is {tensor.dtype}; {_ALLOWED}")
         names[name] = first.setdefault(digest_of(tensor), name)
     return names
 
 
-def _graph(
-    program: ExportedProgram, names: Mapping[str, str], symbols: tuple[str, ...], operations: Collection[str]
-) -> Graph:
+def _graph(program: ExportedProgram, names: Mapping[str, str], symbols: tuple[str, ...]) -> Graph:
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     inputs, weights = [], []
     for spec in program.graph_signature.input_specs:
@@ -125,21 +144,15 @@ def _graph(
             )
         outputs.append(out.arg.name)
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-    nodes = tuple(_node(node, operations) for node in calls)
+    nodes = tuple(_node(node) for node in calls)
     return Graph(tuple(inputs), tuple(weights), nodes, tuple(outputs))
 
 
-def _node(node: torch.fx.Node, operations: Collection[str]) -> Node:
+def _node(node: torch.fx.Node) -> Node:
     op = _operation_name(node.target)
-    if op not in operations:
-        raise PinError(
-            f"operation {op} at {_where(node)} is not defined; portable-1 has {len(operations)} operations",
-            advice="docs/arithmetic.md lists them: write the module with those",
-        )
     for value in _parts(node.meta.get("val")):
         if isinstance(value, torch.Tensor) and DTYPE.get(value.dtype) not in _COMPUTED:
-            allowed = ", ".join(_COMPUTED)
-            raise PinError(f"{op} at {_where(node)} gives {value.dtype}; portable-1 computes in {allowed}")
+            raise PinError(f"{op} at {_where(node)} gives {value.dtype}; {_ALLOWED}")
     args = tuple(_argument(node, f"argument {i}", value) for i, value in enumerate(node.args))
     kwargs = {k: _argument(node, k, value) for k, value in node.kwargs.items() if k not in _PLACEMENT}
     return Node(node.name, op, args, kwargs)

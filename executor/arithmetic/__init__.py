@@ -1,5 +1,6 @@
 """portable-1: arithmetic that gives the same bits on every machine (docs/arithmetic.md)."""
 
+from .convolution import conv1d, conv2d
 from .errors import NonFiniteError, RefusedArithmeticError
 from .extremes import amax, amin, argmax, argmin, clamp, maximum, minimum, relu
 from .functional import (
@@ -32,19 +33,48 @@ from .functional import (
     sum,  # noqa: A004
     tanh,
 )
+from .order import (
+    argsort,
+    sort,
+    topk,
+)
+from .pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+)
+from .sampling import (
+    sample,
+)
 
 __all__ = [
     "NonFiniteError",
     "RefusedArithmeticError",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "addmm",
     "amax",
     "amin",
     "argmax",
     "argmin",
+    "argsort",
+    "avg_pool1d",
+    "avg_pool2d",
     "baddbmm",
     "batch_norm",
     "bmm",
     "clamp",
+    "conv1d",
+    "conv2d",
     "cos",
     "erf",
     "exp",
@@ -56,6 +86,10 @@ __all__ = [
     "log",
     "log_softmax",
     "matmul",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
     "maximum",
     "mean",
     "minimum",
@@ -63,13 +97,16 @@ __all__ = [
     "reciprocal",
     "relu",
     "rsqrt",
+    "sample",
     "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "sin",
     "softmax",
     "softplus",
+    "sort",
     "sqrt",
     "sum",
     "tanh",
+    "topk",
 ]

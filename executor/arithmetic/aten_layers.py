@@ -165,6 +165,8 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.matmul.default": ("§2", True, matmul),
     "aten.mm.default": ("§2", True, matmul),
     "aten.bmm.default": ("§2", True, matmul),
+    "aten.mv.default": ("§2", True, matmul),
+    "aten.dot.default": ("§2", True, matmul),
     "aten.addmm.default": ("§2", True, addmm),
     "aten.baddbmm.default": ("§2", True, addmm),
     "aten.layer_norm.default": ("§4", True, layer_norm),

@@ -44,6 +44,48 @@ def index(x: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
     return torch.ops.aten.index.Tensor(x, list(indices))  # type: ignore[no-any-return]
 
 
+def index_put(x: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
+    """X with values at the indices; a place may be given twice only if it gets the same value."""
+    expect("aten.index_put", "accumulate", accumulate, False)
+    _of_one_dtype("aten.index_put", [x, values])
+    if values.numel() > 1:
+        _distinct("aten.index_put", index(_places(x), indices))
+    return torch.ops.aten.index_put.default(x, list(indices), values)  # type: ignore[no-any-return]
+
+
+def scatter(x: Tensor, dim: int, indices: Tensor, values: Tensor) -> Tensor:
+    """X with values at the indices along dim, no place given twice."""
+    _of_one_dtype("aten.scatter", [x, values])
+    if indices.numel() > 1:
+        _distinct("aten.scatter", _places(x).gather(dim, indices))
+    return torch.scatter(x, dim, indices, values)
+
+
+def scatter_value(x: Tensor, dim: int, indices: Tensor, value: Number) -> Tensor:
+    """X with one number at the indices along dim."""
+    mask = torch.zeros_like(x, dtype=torch.bool).scatter(dim, indices, True)
+    return masked_fill(x, mask, value)
+
+
+def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: ARG001
+    """Source in the dtype and shape of x."""
+    return convert("aten.copy", source, x.dtype).expand(x.shape).clone()
+
+
+def slice_scatter(  # noqa: PLR0917
+    x: Tensor, source: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """X with source in place of a slice."""
+    _of_one_dtype("aten.slice_scatter", [x, source])
+    return torch.slice_scatter(x, source, dim, start, end, step)
+
+
+def select_scatter(x: Tensor, source: Tensor, dim: int, index: int) -> Tensor:
+    """X with source at one index of dim."""
+    _of_one_dtype("aten.select_scatter", [x, source])
+    return torch.select_scatter(x, source, dim, index)
+
+
 def gather(x: Tensor, dim: int, indices: Tensor, *, sparse_grad: bool = False) -> Tensor:  # noqa: ARG001
     """Elements by index along dim."""
     return torch.gather(x, dim, indices)
@@ -153,6 +195,17 @@ def ignore(*_arguments: Any, **_keywords: Any) -> None:
     """A check that torch.export leaves behind; dtypes are checked by every operation here."""
 
 
+def _places(x: Tensor) -> Tensor:
+    return torch.arange(x.numel(), device=x.device).reshape(x.shape)
+
+
+def _distinct(operation: str, places: Tensor) -> None:
+    # Which of two values would stay depends on the machine.
+    ordered = places.reshape(-1).sort().values
+    if bool((ordered[1:] == ordered[:-1]).any()):
+        raise refuse(operation, "a place that is given twice")
+
+
 def _of_one_dtype(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if len({tensor.dtype for tensor in tensors}) > 1:
         raise refuse(operation, "a mixture of dtypes")
@@ -191,6 +244,9 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.narrow.default": _moves(torch.ops.aten.narrow.default),
     "aten.split.Tensor": _moves(torch.ops.aten.split.Tensor),
     "aten.split_with_sizes.default": _moves(torch.ops.aten.split_with_sizes.default),
+    "aten.unsafe_split.Tensor": _moves(torch.ops.aten.unsafe_split.Tensor),
+    "aten.unfold.default": _moves(torch.ops.aten.unfold.default),
+    "aten.diagonal.default": _moves(torch.ops.aten.diagonal.default),
     "aten.chunk.default": _moves(torch.ops.aten.chunk.default),
     "aten.unbind.int": _moves(torch.ops.aten.unbind.int),
     "aten.cat.default": _moves(cat),
@@ -202,6 +258,13 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.embedding.default": _moves(embedding),
     "aten.gather.default": _moves(gather),
     "aten.index.Tensor": _moves(index),
+    "aten._unsafe_index.Tensor": _moves(index),
+    "aten.index_put.default": _moves(index_put),
+    "aten.scatter.src": _moves(scatter),
+    "aten.scatter.value": _moves(scatter_value),
+    "aten.copy.default": _moves(copy),
+    "aten.slice_scatter.default": _moves(slice_scatter),
+    "aten.select_scatter.default": _moves(select_scatter),
     "aten.index_select.default": _moves(torch.ops.aten.index_select.default),
     "aten.where.self": _moves(where),
     "aten.where.ScalarOther": _moves(where),
@@ -209,6 +272,17 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.masked_fill.Scalar": _moves(masked_fill),
     "aten.masked_fill.Tensor": _moves(masked_fill),
     "aten.constant_pad_nd.default": _moves(pad),
+    **{
+        f"aten.{name}.default": _moves(getattr(torch.ops.aten, name).default)
+        for name in (
+            "_pad_circular",
+            "im2col",
+            "reflection_pad1d",
+            "reflection_pad2d",
+            "replication_pad1d",
+            "replication_pad2d",
+        )
+    },
     "aten.dropout.default": _moves(dropout),
     "aten.clone.default": _moves(clone),
     "aten.contiguous.default": _moves(contiguous),

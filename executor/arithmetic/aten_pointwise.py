@@ -238,7 +238,9 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.clamp.default": ("§7", False, clamp),
     "aten.clamp.Tensor": ("§7", False, clamp),
     "aten.clamp_min.default": ("§7", False, clamp),
+    "aten.clamp_min.Tensor": ("§7", False, clamp),
     "aten.clamp_max.default": ("§7", False, clamp_max),
+    "aten.clamp_max.Tensor": ("§7", False, clamp_max),
     "aten.maximum.default": ("§7", False, maximum),
     "aten.minimum.default": ("§7", False, minimum),
     **{
@@ -252,8 +254,10 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.logical_not.default": _logical(torch.logical_not),
     "aten.isnan.default": _logical(torch.isnan),
     "aten.isinf.default": _logical(torch.isinf),
-    "aten.bitwise_and.Tensor": _bitwise(torch.bitwise_and),
-    "aten.bitwise_or.Tensor": _bitwise(torch.bitwise_or),
-    "aten.bitwise_xor.Tensor": _bitwise(torch.bitwise_xor),
+    **{
+        f"aten.{function.__name__}.{overload}": _bitwise(function)
+        for function in (torch.bitwise_and, torch.bitwise_or, torch.bitwise_xor)
+        for overload in ("Scalar", "Tensor")
+    },
     "aten.bitwise_not.default": _bitwise(torch.bitwise_not),
 }

@@ -50,6 +50,55 @@ def cumsum(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     return torch.cumsum(x, dim, dtype=dtype)
 
 
+def prod(x: Tensor, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
+    """Products of integers; of float32 they are not defined."""
+    if not is_integer(x.dtype):
+        raise refuse("aten.prod", f"an operand of {x.dtype}")
+    expect("aten.prod", "dtype", dtype, None, torch.int64)
+    return torch.prod(x, dim, keepdim, dtype=dtype)
+
+
+def prod_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+    """The product of all elements."""
+    return prod(x.reshape(-1), 0, dtype=dtype)
+
+
+def embedding_bag(  # noqa: PLR0917
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,  # noqa: ARG001  # in training only
+    mode: int = 0,
+    sparse: bool = False,  # noqa: ARG001  # in training only
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sum, mean or maximum of the rows of weight in each bag, zeros for an empty one.
+
+    The three results that training would save are empty.
+    """
+    name = "aten.embedding_bag"
+    if per_sample_weights is not None:
+        raise refuse(name, "per_sample_weights")
+    expect(name, "include_last_offset", include_last_offset, False)
+    expect(name, "padding_idx", padding_idx, None, -1)
+    expect(name, "mode", mode, 0, 1, 2)
+    check_float32(name, weight)
+    ends = torch.cat([offsets[1:], offsets.new_tensor([indices.numel()])])
+    lengths = ends - offsets
+    if bool((lengths < 0).any()):
+        raise refuse(name, "a bag that ends before it begins")
+    reduce = (functional.sum, functional.mean, extremes.amax)[mode]
+    result = weight.new_zeros(offsets.numel(), weight.shape[1])
+    for length in sorted(set(lengths.tolist())):
+        bags = (lengths == length).nonzero().squeeze(1)
+        members = offsets[bags, None] + torch.arange(length, device=offsets.device)
+        if length:
+            result[bags] = reduce(torch.embedding(weight, indices[members]), 1)
+    return result, offsets.new_empty(0), offsets.new_empty(0), offsets.new_empty(0)
+
+
 def amax(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
     """The largest."""
     check_dtype("aten.amax", x)
@@ -98,7 +147,10 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.sum.dim_IntList": ("§3", True, sum_dim),
     "aten.mean.default": ("§3", True, mean_all),
     "aten.mean.dim": ("§3", True, mean_dim),
+    "aten.embedding_bag.padding_idx": ("§3", True, embedding_bag),
     "aten.cumsum.default": ("§7", False, cumsum),
+    "aten.prod.default": ("§7", False, prod_all),
+    "aten.prod.dim_int": ("§7", False, prod),
     "aten.amax.default": ("§7", False, amax),
     "aten.amin.default": ("§7", False, amin),
     "aten.max.default": ("§7", False, amax),

@@ -11,10 +11,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from . import aten_creation, aten_layers, aten_movement, aten_pointwise, aten_reductions, symbols
+from . import (
+    aten_creation,
+    aten_layers,
+    aten_movement,
+    aten_order,
+    aten_pointwise,
+    aten_recurrent,
+    aten_reductions,
+    aten_windows,
+    symbols,
+)
 from .errors import RefusedArithmeticError
+
+_MODULES: Final = (
+    aten_pointwise,
+    aten_layers,
+    aten_windows,
+    aten_recurrent,
+    aten_reductions,
+    aten_order,
+    aten_movement,
+    aten_creation,
+    symbols,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,7 @@ class Operation:
 
 def _table() -> Mapping[str, Operation]:
     table: dict[str, Operation] = {}
-    for module in (aten_pointwise, aten_layers, aten_reductions, aten_movement, aten_creation, symbols):
+    for module in _MODULES:
         for name, (section, rounds, function) in module.OPERATIONS.items():
             if name in table:
                 raise ValueError(f"{name} is listed twice")

@@ -42,6 +42,13 @@ def getitem(results: Sequence[Tensor], index: int) -> Tensor:
     return result
 
 
+def sym_sum(sizes: Sequence[int]) -> int:
+    """The sum of several sizes."""
+    if not all(isinstance(size, int) for size in sizes):
+        raise RefusedArithmeticError("torch.sym_sum is for sizes, which are integers")
+    return sum(sizes)
+
+
 def _entry(name: str, function: Callable[..., Any]) -> Entry:
     # On tensors the same operators would be arithmetic that the page does not define.
     def apply(*operands: int) -> int:
@@ -55,5 +62,6 @@ def _entry(name: str, function: Callable[..., Any]) -> Entry:
 
 OPERATIONS: Mapping[str, Entry] = {
     "operator.getitem": ("§7", False, getitem),
+    "torch.sym_sum": ("§7", False, sym_sum),
     **{name: _entry(name, function) for name, function in _ON_SIZES.items()},
 }

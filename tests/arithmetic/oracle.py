@@ -6,6 +6,7 @@ float64) values; results are such floats.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -126,6 +127,92 @@ def attention(
     q, g = scaled(w, 20)
     sums = [sum(a * h[d] for a, (h, _) in zip(q, rows, strict=True)) for d in range(width)]
     return [rn32(Fraction(float(s) * 2.0 ** (g - 40) / z)) + 0.0 for s in sums]
+
+
+def mean(v: Sequence[float]) -> float:
+    """The mean of §3."""
+    return rn32(Fraction(sum64(v) / len(v))) + 0.0
+
+
+def convolution(  # noqa: PLR0917
+    x: Sequence[Sequence[Sequence[float]]],
+    filters: Sequence[Sequence[Sequence[Sequence[float]]]],
+    bias: Sequence[float] | None,
+    stride: tuple[int, int],
+    around: tuple[tuple[int, int], tuple[int, int]],
+    dilation: tuple[int, int],
+    groups: int,
+) -> list[list[list[float]]]:
+    """The convolution of one example, channels by rows by columns (§2); `around` has the zeros on either side."""
+    height, width, (top, bottom), (left, right) = len(x[0]), len(x[0][0]), *around
+    tall, wide = len(filters[0][0]), len(filters[0][0][0])
+    rows = range(-top, height + bottom - dilation[0] * (tall - 1), stride[0])
+    columns = range(-left, width + right - dilation[1] * (wide - 1), stride[1])
+
+    def at(channel: int, row: int, column: int) -> float:
+        return x[channel][row][column] if 0 <= row < height and 0 <= column < width else 0.0
+
+    def place(output: int, row: int, column: int) -> float:
+        taps = [
+            (
+                at(
+                    output * groups // len(filters) * len(filters[0]) + c,
+                    row + dilation[0] * i,
+                    column + dilation[1] * j,
+                ),
+                w,
+            )
+            for c, plane in enumerate(filters[output])
+            for i, line in enumerate(plane)
+            for j, w in enumerate(line)
+        ]
+        result = dot([v for v, _ in taps], [w for _, w in taps])
+        return result if bias is None else add32(result, bias[output])
+
+    return [[[place(o, row, column) for column in columns] for row in rows] for o in range(len(filters))]
+
+
+def lstm_cell(gates: Sequence[float], cell: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The next hidden and cell state of an LSTM from the sums of both parts of its gates (§7)."""
+    n = len(cell)
+    i, f, g, o = (gates[k * n : (k + 1) * n] for k in range(4))
+    kept = [mul32(function("sigmoid", a), c) for a, c in zip(f, cell, strict=True)]
+    new = [mul32(function("sigmoid", a), function("tanh", b)) for a, b in zip(i, g, strict=True)]
+    cells = [add32(a, b) for a, b in zip(kept, new, strict=True)]
+    return [mul32(function("sigmoid", a), function("tanh", c)) for a, c in zip(o, cells, strict=True)], cells
+
+
+def gru_cell(inputs: Sequence[float], hidden: Sequence[float], state: Sequence[float]) -> list[float]:
+    """The next state of a GRU from the parts of its gates from the input and from the state (§7)."""
+    size = len(state)
+    r = [function("sigmoid", add32(inputs[k], hidden[k])) for k in range(size)]
+    z = [function("sigmoid", add32(inputs[size + k], hidden[size + k])) for k in range(size)]
+    n = [function("tanh", add32(inputs[2 * size + k], mul32(hidden[2 * size + k], r[k]))) for k in range(size)]
+    return [add32(mul32(add32(h, -b), a), b) for h, a, b in zip(state, z, n, strict=True)]
+
+
+def sample(  # noqa: PLR0917
+    logits: Sequence[float], temperature: float, top_k: int | None, top_p: float | None, seed: bytes, position: int
+) -> int:
+    """The token drawn from one row of logits (§6)."""
+    if temperature == 0:
+        return logits.index(max(logits))
+    divided = [x if math.isinf(x) else rn32(Fraction(x) / Fraction(float32(temperature))) for x in logits]
+    u, _ = _weights(divided, max(divided))
+    weights = [round(Fraction(v) * 2**40) for v in u]
+    kept = sorted(range(len(weights)), key=lambda i: (-weights[i], i))[: top_k or len(weights)]
+    if top_p is not None:
+        least = Fraction(round(Fraction(top_p) * 2**32) * sum(weights[i] for i in kept), 2**32)
+        lengths = (n for n in range(1, len(kept) + 1) if sum(weights[i] for i in kept[:n]) >= math.ceil(least))
+        kept = kept[: next(lengths)]
+    digest = hashlib.sha256(b"reperform/sample/v1" + b"\0" + seed + position.to_bytes(8, "big")).digest()
+    threshold = int.from_bytes(digest[:8], "big") * sum(weights[i] for i in kept) // 2**64
+    running = 0
+    for token in sorted(kept):
+        running += weights[token]
+        if running > threshold:
+            return token
+    raise AssertionError("the threshold is below the sum")
 
 
 def float32(x: float) -> float:
