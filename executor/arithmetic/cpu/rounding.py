@@ -81,3 +81,16 @@ def _settle(evaluate: Evaluation, near: NDArray[np.int64], inputs: Row, results:
             if near[place] == entry:
                 results[i] = inner
     return 0
+
+
+@inlined
+def direct_row(evaluate: Callable[[np.float32], np.float32], x: Row, out: Row) -> int:
+    """A function whose evaluation is already rounded correctly; `out` may be x itself."""
+    inputs = block()
+    for start in range(0, x.size, BLOCK):
+        piece, results = x[start : start + BLOCK], out[start : start + BLOCK]
+        for i in range(piece.size):
+            inputs[i] = piece[i]
+        for i in range(piece.size):
+            results[i] = evaluate(inputs[i])
+    return 0
