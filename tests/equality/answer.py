@@ -1,0 +1,125 @@
+"""What this process computes, as JSON, one line for each model: run under one setting of the machine.
+
+python -m reperform.tests.equality.answer MODELS_FOLDER WHEELS_FOLDER full|few DEVICE MODEL...
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from reperform.bench.machine import machine
+from reperform.evidence.values import Input
+from reperform.executor.arithmetic.kernels import serving
+from reperform.executor.arithmetic.operations import TABLE
+from reperform.executor.graph_json import from_json
+from reperform.executor.interpreter import Program
+from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel
+from reperform.executor.tensors import little_endian
+from reperform.executor.trace import Trace
+from reperform.executor.weights import load_weights
+from reperform.tests.equality.corpus import MODELS, Pass, Share
+from torch import Tensor, nn
+
+Rows = dict[str, list[str]]  # by pass, a digest for each input
+Batches = Iterator[tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one model gave in one process."""
+
+    model_id: str
+    rows: Rows
+    traces: list[str]
+    native: Rows
+    served: dict[str, str | int]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+
+def answer(name: str, directory: Path, wheels: Path, share: Share, device: str) -> Answer:
+    """Run the pinned model in `directory`, and the torch module that it was pinned from."""
+    entry, model = MODELS[name], PinnedModel.load(directory)
+    inputs, extent = entry.inputs(wheels), entry.extent(share)
+    weights = {n: w.to(device) for n, w in load_weights(directory / WEIGHTS, model.manifest.tensors).items()}
+    # As PinnedModel does, which has no device to name.
+    program = Program(from_json((directory / GRAPH).read_bytes()), weights, TABLE)
+    with torch.device("meta"):
+        module = entry.native(model.manifest)
+    module.load_state_dict(weights, assign=True)
+
+    def rows(run: Callable[..., Sequence[Tensor]]) -> Rows:
+        return {str(p): [row for batch in _batches(model, inputs, p, device) for row in _rows(run(*batch))]
+                for p in extent.passes}  # fmt: skip
+
+    return Answer(
+        model_id=str(model.model_id),
+        rows=rows(program),
+        traces=[_trace(program, batch) for batch in _batches(model, inputs, Pass(extent.traced, 1), device)],
+        native=rows(lambda *tensors: _native(module, tensors)),
+        served=_served(device),
+    )
+
+
+def _batches(model: PinnedModel, inputs: Sequence[Input], one: Pass, device: str) -> Batches:
+    for start in range(0, one.inputs, one.batch):
+        tensors = model.tensors(inputs[start : min(start + one.batch, one.inputs)])
+        if one.padding:
+            tensors = tuple(nn.functional.pad(tensor, (0, one.padding)) for tensor in tensors)
+        yield tuple(tensor.to(device) for tensor in tensors)
+
+
+def _rows(results: Sequence[Tensor]) -> Iterator[str]:
+    for parts in zip(*(result.unbind() for result in results), strict=True):
+        yield hashlib.sha256(b"".join(map(little_endian, parts))).hexdigest()
+
+
+def _trace(program: Program, batch: tuple[Tensor, ...]) -> str:
+    """As PinnedModel.traced."""
+    trace = Trace()
+    program(*batch, observe=trace)
+    return str(trace.root())
+
+
+def _native(module: nn.Module, tensors: tuple[Tensor, ...]) -> Sequence[Tensor]:
+    with torch.inference_mode():
+        given = module(*tensors)
+    return given if isinstance(given, tuple) else (given,)
+
+
+def _served(device: str) -> dict[str, str | int]:
+    """What answered, as it says itself: a setting that reached nothing would show here."""
+    kernels = serving(torch.empty(0, device=device)).NAME
+    if kernels == "cpu":
+        from reperform.executor.arithmetic.cpu import product
+
+        kernels = f"cpu, {product.serving().name.lower()}"
+    processor = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {**machine(), "kernels": kernels, "device": processor}
+
+
+def main(models: str, wheels: str, share: str, device: str, *names: str) -> None:
+    """Print the answers."""
+    if device != "cpu":
+        torch.set_default_device(device)  # for what graphs create
+    for name in names:
+        print(answer(name, Path(models, name), Path(wheels), Share(share), device).to_json(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

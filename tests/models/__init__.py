@@ -1,0 +1,1 @@
+"""Models made for tests and benches, where no published one will do."""
