@@ -55,7 +55,6 @@ PARTS: Final = (
     "aten.rms_norm.default",
     "aten.rnn_relu_cell.default",
     "aten.rnn_tanh_cell.default",
-    "aten.softshrink.default",
     "aten.threshold.default",
     "aten.tile.default",
     "aten.upsample_bilinear2d.default",

@@ -83,12 +83,14 @@ def arange_start(start: Number, end: Number, *, dtype: torch.dtype | None = None
 def arange_step(
     start: Number, end: Number, step: Number = 1, *, dtype: torch.dtype | None = None, **allocation: Any
 ) -> Tensor:
-    """Start, start + step, ... before end, of integers."""
-    if not all(isinstance(value, int) for value in (start, end, step)):
-        raise refuse("aten.arange", "a float")
+    """Start, start + step, ... before end, of integers; if one is written as a float, in float32."""
     device = _device("aten.arange", allocation)
-    count = torch.arange(start, end, step, dtype=torch.int64, device=device)
-    return count if dtype is None else convert("aten.arange", count, dtype)
+    numbers = (start, end, step)
+    if any(value != int(value) for value in numbers):
+        raise refuse("aten.arange", "a number that is not an integer")
+    count = torch.arange(*map(int, numbers), dtype=torch.int64, device=device)
+    natural = torch.float32 if any(isinstance(value, float) for value in numbers) else torch.int64
+    return convert("aten.arange", count, natural if dtype is None else dtype)
 
 
 def _natural(value: Number) -> torch.dtype:

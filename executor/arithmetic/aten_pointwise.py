@@ -255,8 +255,9 @@ OPERATIONS: Mapping[str, Entry] = {
     "aten.isnan.default": _logical(torch.isnan),
     "aten.isinf.default": _logical(torch.isinf),
     **{
-        f"aten.{function.__name__}.{overload}": _bitwise(function)
-        for function in (torch.bitwise_and, torch.bitwise_or, torch.bitwise_xor)
+        f"aten.{name}.{overload}": _bitwise(getattr(torch, f"bitwise_{word}"))
+        for word in ("and", "or", "xor")
+        for name in (f"bitwise_{word}", f"__{word}__")
         for overload in ("Scalar", "Tensor")
     },
     "aten.bitwise_not.default": _bitwise(torch.bitwise_not),

@@ -44,6 +44,19 @@ def _pin(module: nn.Module, directory: Path, outputs: tuple[str, ...] = ("y",), 
         (lambda x: x + torch.rand_like(x), "aten.rand_like.default"),
         (lambda x: x.double() * 2, "gives torch.float64; portable-1 computes in F32"),
         (lambda x: x.to(torch.bfloat16), "gives torch.bfloat16; portable-1 computes in F32"),
+        (lambda x: x.to(torch.int16) + 1, "aten._to_copy.default at node _to_copy (module inner) gives torch.int16"),
+        (lambda x: x.lgamma() + x.digamma().erfinv(), "is not defined (nor aten.digamma.default, aten.erfinv.default)"),
+        (lambda x: torch.conv3d(x[:, None, None, None], x.new_ones(1, 1, 1, 1, 1)), "aten.conv3d.default"),
+        (nn.functional.elu, "aten.elu.default"),
+        (lambda x: x.var(1), "aten.var.dim"),
+        (
+            lambda x: x.cumsum(1),
+            "aten.cumsum.default at node cumsum (1 of 1): aten.cumsum: an operand of torch.float32",
+        ),
+        (lambda x: x.repeat(1, 1 << 18 | 1) @ x.new_ones((1 << 20) + 4), "matmul over 1048580 values passes 2^20"),
+        (lambda x: x.repeat(1, 1 << 20 | 1).sum(1), "aten.sum.dim_IntList at node sum_1 (2 of 2): sum"),
+        (lambda x: x.repeat(1, 1 << 20 | 1).softmax(1), "softmax over 4194308 values passes 2^22"),
+        (lambda x: nn.functional.conv1d(x.repeat(1, 1 << 18 | 1)[:, None], x.new_ones(1, 1, (1 << 20) + 4)), "2^20"),
         (lambda x: x**2.5, "2.5"),
         (lambda x: x.log(), "NaN"),
         (lambda x: x if x.sum() > 0 else -x, "cannot capture"),
@@ -65,6 +78,23 @@ def test_a_module_that_cannot_be_replayed_is_refused(
 def test_the_error_says_how_many_operations_there_are_and_where_they_are_listed(tmp_path: Path) -> None:
     with pytest.raises(PinError, match=r"portable-1 has \d+ operations; docs/arithmetic.md lists them"):
         _pin(Of(torch.lgamma), tmp_path / "model")
+
+
+def test_a_tensor_in_float64_is_refused_with_the_operation_that_reads_it(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        scale: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.tensor(2.0, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.relu() * self.scale
+
+    with pytest.raises(
+        PinError, match=r"tensor scale, read by aten.mul.Tensor at node mul_2 \(module itself\), is torch"
+    ):
+        _pin(Scaled(), tmp_path / "model")
 
 
 def test_a_module_that_changes_a_buffer_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from reperform.executor import arithmetic
 from reperform.executor.arithmetic.operations import TABLE, operation
+from reperform.executor.parts import PARTS, decompositions
 from reperform.tests.arithmetic.bits import same_bits
 
 PAGE = Path(__file__).parents[3] / "docs" / "arithmetic.md"
@@ -70,6 +71,26 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("aten.full.default", ([2], 1.5), {"names": ["a"]}),
     ("aten.arange.default", (2.5,), {}),
     ("aten.bitwise_and.Tensor", (X, X), {}),
+    ("aten.conv1d.default", (X.double(), X[:, :, None].double()), {}),
+    ("aten.conv2d.padding", (X[None, None], X[None, None], None, [2, 2], "same"), {}),
+    ("aten.convolution.default", (X[None], X[:, :, None], None, [1], [0], [1], True, [0], 1), {}),
+    ("aten.convolution.default", (X[None, None, None],) * 2 + (None, [1], [0], [1], False, [0], 1), {}),
+    ("aten.max_pool1d.default", (INTEGERS, [2]), {}),
+    ("aten.avg_pool2d.default", (X[None], [1, 1], [], 0, False, True, 3), {}),
+    ("aten.adaptive_max_pool1d.default", (X.half(), [2]), {}),
+    ("aten.sort.default", (X.double(),), {}),
+    ("aten.topk.default", (X, 4), {}),
+    ("aten.prod.dim_int", (X, 0), {}),
+    ("aten.embedding_bag.padding_idx", (X, IDS, IDS * 0, False, 0, False, X[0, :2]), {}),
+    ("aten.embedding_bag.padding_idx", (X, IDS, IDS * 0, False, 0, False, None, True), {}),
+    ("aten.embedding_bag.padding_idx", (X, IDS, IDS * 0, False, 0, False, None, False, 1), {}),
+    ("aten.embedding_bag.padding_idx", (X, IDS, IDS), {}),
+    ("aten.scatter.src", (X, 1, INTEGERS * 0, X), {}),
+    ("aten.scatter.src", (X, 1, INTEGERS * 0, INTEGERS), {}),
+    ("aten.index_put.default", (X, [IDS * 0], X), {}),
+    ("aten.index_put.default", (X, [IDS * 0], X[0, :1], True), {}),
+    ("aten.slice_scatter.default", (X, INTEGERS), {}),
+    ("aten.copy.default", (X, X.double()), {}),
     ("operator.mul", (X, X), {}),
     ("operator.add", (1.5, 1), {}),
     ("operator.getitem", (X, 0), {}),
@@ -119,6 +140,33 @@ ACCEPTED: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("aten.zeros.default", ([2, 1],), {"dtype": torch.int64}, torch.zeros(2, 1, dtype=torch.int64)),
     ("aten.arange.start_step", (1, 9, 3), {"dtype": torch.float32}, torch.tensor([1.0, 4.0, 7.0])),
     ("aten.dropout.default", (X, 0.5, False), {}, X),
+    ("aten.arange.default", (3.0,), {}, torch.arange(3.0)),
+    ("aten.arange.start", (1, 3.0), {"dtype": torch.int64}, torch.arange(1, 3)),
+    ("aten.__and__.Tensor", (TRUTH, ~TRUTH), {}, TRUTH & ~TRUTH),
+    ("aten.bitwise_or.Scalar", (INTEGERS, 4), {}, INTEGERS | 4),
+    ("aten.clamp_min.Tensor", (X, X[0]), {}, X.clamp(min=X[0])),
+    ("aten.mv.default", (X, X[0]), {}, X @ X[0]),
+    ("aten.dot.default", (X[0], X[1]), {}, X[0] @ X[1]),
+    (
+        "aten.convolution.default",
+        (X[None], X[:, :, None][:, :2], None, [1], [0], [1], False, [0], 1),
+        {},
+        X[:, :2] @ X[None],
+    ),
+    ("aten._adaptive_avg_pool2d.default", (X[None], [2, 1]), {}, X.double().mean(1).float()[None, :, None]),
+    ("aten.prod.dim_int", (INTEGERS, 1), {}, INTEGERS.prod(1)),
+    ("aten.prod.default", (INTEGERS[0],), {}, torch.tensor(-30)),
+    ("aten.topk.default", (INTEGERS, 1, 0, False, False), {}, list(INTEGERS.topk(1, 0, False))),
+    ("aten.scatter.src", (X, 0, INTEGERS[:1] * 0 + 1, X[:1]), {}, torch.stack([X[0], X[0]])),
+    ("aten.scatter.value", (X, 1, IDS[:, None], 0.1), {}, X.scatter(1, IDS[:, None], 0.1)),
+    ("aten.index_put.default", (X, [None, IDS], X[:, :2]), {}, torch.stack([X[:, 1], X[:, 1], X[:, 0]], 1)),
+    ("aten.index_put.default", (X, [TRUTH], X[0, :1]), {}, X.masked_fill(TRUTH, 1.5)),
+    ("aten.slice_scatter.default", (X, X[:, :2], 1, 1), {}, torch.cat([X[:, :1], X[:, :2]], 1)),
+    ("aten.select_scatter.default", (X, X[0], 0, 1), {}, torch.stack([X[0], X[0]])),
+    ("aten.copy.default", (X, INTEGERS[0]), {}, INTEGERS[:1].float().expand(2, 3)),
+    ("aten.unfold.default", (X, 1, 2, 1), {}, torch.stack([X[:, :2], X[:, 1:]], 1)),
+    ("aten.diagonal.default", (X,), {}, torch.stack([X[0, 0], X[1, 1]])),
+    ("torch.sym_sum", ([3, 5, 7],), {}, 15),
     ("operator.floordiv", (7, 2), {}, 3),
     ("operator.getitem", ([X, IDS], 1), {}, IDS),
     ("torch.sym_max", (3, 5), {}, 5),
@@ -137,6 +185,13 @@ def test_the_page_names_the_section_of_each_operation() -> None:
         named = row.split("|")[1].strip()
         for name in re.findall(r"`((?:aten|operator|torch)\.[\w.]+)`", row):
             assert TABLE[name].section == named, name
+
+
+def test_the_page_lists_the_compositions() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("## Compositions", 1)[1].split("\n## ", 1)[0]
+    assert re.findall(r"`(aten\.[\w.]+)`", section) == sorted(PARTS)
+    assert not set(PARTS) & set(TABLE)
+    assert {str(operation) for operation in decompositions()} == set(PARTS)
 
 
 def test_every_operation_takes_the_arguments_of_its_overload() -> None:
@@ -168,7 +223,21 @@ def test_defined_arguments_give_what_torch_gives(
     name: str, args: tuple[Any, ...], keywords: dict[str, Any], expected: Any
 ) -> None:
     result = TABLE[name](*args, **keywords)
-    assert same_bits(result, expected) if isinstance(expected, torch.Tensor) else result == expected
+    if isinstance(expected, list):
+        assert all(same_bits(*pair) for pair in zip(result, expected, strict=True))
+    else:
+        assert same_bits(result, expected) if isinstance(expected, torch.Tensor) else result == expected
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_bags_of_any_length(mode: int) -> None:
+    weight = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    indices, offsets = torch.tensor([3, 1, 4, 1, 5, 8, 2, 6]), torch.tensor([0, 3, 3, 5, 6])
+    reduce = (arithmetic.sum, arithmetic.mean, arithmetic.amax)[mode]
+    bags = [weight[bag] for bag in indices.tensor_split(offsets[1:])]
+    expected = [reduce(bag, 0) if len(bag) else torch.zeros(4) for bag in bags]
+    result = TABLE["aten.embedding_bag.padding_idx"](weight, indices, offsets, False, mode)
+    assert same_bits(result[0], torch.stack(expected))
 
 
 def _schema(name: str) -> Any:
