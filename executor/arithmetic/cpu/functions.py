@@ -30,7 +30,7 @@ _SIGMOID, _SILU, _GELU, _GELU_TANH, _SOFTPLUS = map(listed, ("sigmoid", "silu", 
 _OUT_OF_DOMAIN = int(Status.OUT_OF_DOMAIN)
 
 # A chunk is one thread's piece of work; vectors of one chunk are not worth waking another thread for.
-_CHUNK = 1 << 12
+_CHUNK = 1 << 13
 
 
 @kernel

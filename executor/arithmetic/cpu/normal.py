@@ -81,7 +81,7 @@ def tail64(x: float) -> float:
 
 @inlined
 def erf64(x: float) -> float:
-    """Erf x for x of at most 24 bits."""
+    """Erf x for x of at most 24 bits, held at its value at ±4 beyond."""
     z = clamped(x, -_ERF_FARTHEST, _ERF_FARTHEST)
     slope: float = polynomial(fma(z * z, 0.125, -1.0), ERF)
     return z * slope
