@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import torch
 from reperform.bench.machine import machine
@@ -28,8 +29,18 @@ from reperform.executor.weights import load_weights
 from reperform.tests.equality.corpus import MODELS, Pass, Share
 from torch import Tensor, nn
 
+Served = dict[str, str | int]
 Rows = dict[str, list[str]]  # by pass, a digest for each input
 Batches = Iterator[tuple[Tensor, ...]]
+
+# Variables whose effect a process can see. Of the others, native torch's bits tell.
+REACHES: Final = {
+    "ATEN_CPU_CAPABILITY": "capability",
+    "OMP_NUM_THREADS": "threads",
+    "REPERFORM_KERNELS": "kernels",
+    "REPERFORM_PRODUCT": "product",
+    "NUMBA_CPU_NAME": "compiled for",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class Answer:
     rows: Rows
     traces: list[str]
     native: Rows
-    served: dict[str, str | int]
+    served: Served
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -102,21 +113,33 @@ def _native(module: nn.Module, tensors: tuple[Tensor, ...]) -> Sequence[Tensor]:
     return given if isinstance(given, tuple) else (given,)
 
 
-def _served(device: str) -> dict[str, str | int]:
-    """What answered, as it says itself: a setting that reached nothing would show here."""
+def _served(device: str) -> Served:
+    """What answered, as it says itself."""
     kernels = serving(torch.empty(0, device=device)).NAME
+    served: Served = {**machine(), "kernels": kernels, "device": platform.machine()}
+    if device == "cuda":
+        served |= {"device": torch.cuda.get_device_name()}
     if kernels == "cpu":
+        import numba
         from reperform.executor.arithmetic.cpu import product
 
-        kernels = f"cpu, {product.serving().name.lower()}"
-    processor = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return {**machine(), "kernels": kernels, "device": processor}
+        served |= {"product": product.serving().name.lower(), "compiled for": numba.config.CPU_NAME}
+    return served
+
+
+def check_reached(served: Served) -> None:
+    """A variable that reached nothing would make a setting of the same process again."""
+    for variable, key in REACHES.items():
+        wanted = os.environ.get(variable)
+        if wanted is not None and wanted.lower() != str(served.get(key)).lower():
+            raise RuntimeError(f"{variable}={wanted} reached nothing: {key} is {served.get(key)}")
 
 
 def main(models: str, wheels: str, share: str, device: str, *names: str) -> None:
     """Print the answers."""
     if device != "cpu":
         torch.set_default_device(device)  # for what graphs create
+    check_reached(_served(device))
     for name in names:
         print(answer(name, Path(models, name), Path(wheels), Share(share), device).to_json(), flush=True)
 

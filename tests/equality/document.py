@@ -70,8 +70,8 @@ def render(comparisons: Sequence[Comparison], answers: Mapping[Setting, Answer],
         "",
         _machines(answers),
         "",
-        "| setting | kernels | instructions | threads | device |",
-        "|---|---|---|---|---|",
+        "| setting | kernels | product | compiled for | torch's instructions | threads | device |",
+        "|---|---|---|---|---|---|---|",
         *(f"| `{setting}` | {_served(a)} |" for setting, a in answers.items()),
     ]
     if missing:
@@ -80,7 +80,8 @@ def render(comparisons: Sequence[Comparison], answers: Mapping[Setting, Answer],
 
 
 def _served(answer: Answer) -> str:
-    return " | ".join(str(answer.served[key]) for key in ("kernels", "capability", "threads", "device"))
+    keys = ("kernels", "product", "compiled for", "capability", "threads", "device")
+    return " | ".join(str(answer.served.get(key, "")) for key in keys)
 
 
 def _machines(answers: Mapping[Setting, Answer]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import torch
 from reperform.tests.equality.answer import Answer
 from reperform.tests.equality.corpus import Share
@@ -29,6 +30,8 @@ class Processes:
         """Why a setting cannot be tried here."""
         if setting.on is Machine.X86 and platform.machine() not in {"x86_64", "AMD64"}:
             return f"this is a {platform.machine()} processor"
+        if lacking := sorted(feature for feature in setting.needs if not llvm.get_host_cpu_features().get(feature)):
+            return f"the processor has no {lacking[0]}"
         if setting.on is Machine.ARM64 and self.emulator is None:
             return "no emulator was named"
         if setting.on is Machine.CUDA and not torch.cuda.is_available():

@@ -33,6 +33,14 @@ class Setting:
         return where + " ".join(f"{name}={value}" for name, value in self.variables.items())
 
     @property
+    def needs(self) -> frozenset[str]:
+        """Features that a processor must have, with LLVM's names."""
+        capability = {"avx2": "+avx2", "avx512": "+avx512f"}.get(self.variables.get(_ISA, ""), "")
+        return frozenset(f"{capability},{self.variables.get('NUMBA_CPU_FEATURES', '')}".replace("+", "").split(",")) - {
+            ""
+        }
+
+    @property
     def share(self) -> Share:
         """Emulation is some fifty times slower."""
         return Share.FEW if self.on is Machine.ARM64 else Share.FULL
@@ -43,6 +51,16 @@ _FLOAT64: Final = {"REPERFORM_KERNELS": "cpu", "REPERFORM_PRODUCT": "float64"}
 _INT16: Final = {"REPERFORM_KERNELS": "cpu", "REPERFORM_PRODUCT": "int16"}
 _ONE: Final = {"OMP_NUM_THREADS": "1"}
 _TWO: Final = {"OMP_NUM_THREADS": "2"}
+
+# Instruction sets that the loops of the package are compiled for: AVX2, AVX2 with VNNI, and what every x86-64 has.
+_COMPILED: Final = tuple(
+    {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    for name, features in (
+        ("haswell", "+avx2,+fma"),
+        ("haswell", "+avx2,+fma,+avxvnni"),
+        ("x86-64", "+sse2"),
+    )
+)
 
 _ISA: Final = "ATEN_CPU_CAPABILITY"
 _MKL: Final = "MKL_CBWR"
@@ -59,6 +77,11 @@ SETTINGS: Final = (
         Setting(kernels | {_ISA: isa} | _TWO, Machine.X86)
         for kernels, isa in product((_FLOAT64, _INT16), ("default", "avx2"))
     ),
+    *(
+        Setting(kernels | compiled | _ONE, Machine.X86)
+        for compiled, kernels in product(_COMPILED, (_FLOAT64, _INT16))
+        if kernels is _INT16 or "vnni" not in compiled["NUMBA_CPU_FEATURES"]
+    ),
     *(Setting(_REFERENCE | {_MKL: mode} | _TWO, Machine.X86) for mode in ("COMPATIBLE", "AVX2", "AVX512")),
     *(Setting(kernels | {_MKL: "COMPATIBLE"} | _ONE, Machine.X86) for kernels in (_FLOAT64, _INT16)),
     *(Setting(_REFERENCE | {_ONEDNN: isa} | _TWO, Machine.X86) for isa in ("SSE41", "AVX2", "AVX512_CORE")),
@@ -73,5 +96,5 @@ SETTINGS: Final = (
 # What else in the environment could reach a kernel.
 CLEARED: Final = frozenset(
     {name for setting in SETTINGS for name in setting.variables}
-    | {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "DNNL_MAX_CPU_ISA"}
+    | {"NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "DNNL_MAX_CPU_ISA"}
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from reperform.tests.equality.__main__ import equality
-from reperform.tests.equality.answer import Answer
+from reperform.tests.equality.answer import Answer, check_reached
 from reperform.tests.equality.compare import Difference, compare, differences
 from reperform.tests.equality.corpus import MODELS, TEXTS, Share, texts
 from reperform.tests.equality.document import render
@@ -110,6 +110,26 @@ def test_what_is_not_there_is_listed_with_its_reason(tmp_path: Path, monkeypatch
     }
 
 
+def test_an_instruction_set_that_the_processor_lacks_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: {"avx2": True, "fma": True, "sse2": True})
+    processes = Processes(State(tmp_path, lambda: "now"), WHEELS)
+    reasons = {str(s): processes.missing(s) for s in SETTINGS if s.needs}
+    assert {reason for name, reason in reasons.items() if "avx512" in name} == {"the processor has no avx512f"}
+    assert {reason for name, reason in reasons.items() if "avxvnni" in name} == {"the processor has no avxvnni"}
+    assert {reason for name, reason in reasons.items() if "avx512" not in name and "vnni" not in name} == {None}
+
+
+def test_a_variable_that_reached_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    check_reached({"threads": 2, "capability": "AVX2"})
+    with pytest.raises(RuntimeError, match="OMP_NUM_THREADS=2 reached nothing: threads is 1"):
+        check_reached({"threads": 1, "capability": "AVX2"})
+
+
 def test_the_settings_are_many_and_each_only_once() -> None:
     names = [str(setting) for setting in SETTINGS]
     assert len(names) == len(set(names)) > 20
@@ -163,6 +183,6 @@ def test_the_page_says_what_was_compared_and_what_was_not() -> None:
     assert "**7 rows and the roots of 1 traces were compared, under 2 settings; none differed.**" in page
     assert f"| scorer | `1d` | 3 | 7 | 1 | `{compared.digest}` |" in page
     assert "| scorer | 1 | 2 of 7 |" in page
-    assert "| `OMP_NUM_THREADS=2` | reference | AVX2 | 1 | x86_64 |" in page
+    assert "| `OMP_NUM_THREADS=2` | reference |  |  | AVX2 | 1 | x86_64 |" in page
     assert "- `cuda: OMP_NUM_THREADS=1`: no device" in page
     assert "- a processor, 2 cores, Linux x86_64, Python 3.11, torch 2.13" in page
