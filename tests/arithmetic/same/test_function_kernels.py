@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -95,30 +91,3 @@ def test_shapes_and_strides_are_those_of_the_reference() -> None:
 def test_nan_stays_nan_beside_others(name: str) -> None:
     x = torch.tensor([1.0, torch.nan, 1.0])
     assert function(functions, name)(x).isnan().tolist() == [False, True, False]
-
-
-_UNFUSED = """
-import sys
-from reperform.executor.arithmetic.cpu import compile
-compile.FEATURES["fma"] = False
-from reperform.executor.arithmetic.cpu.functions import ROWS
-import numpy as np
-for name in sys.argv[2:]:
-    x = np.load(f"{sys.argv[1]}/{name}.npy")
-    assert ROWS[name](x, x) == 0
-    np.save(f"{sys.argv[1]}/{name}.npy", x)
-"""
-
-
-def test_without_fused_multiply_add_the_bytes_are_the_same(tmp_path: Path) -> None:
-    names = ["sin", "gelu_tanh"]  # reductions of angles and of e^x, which must be exact either way
-    inputs = {}
-    for name in names:
-        usual = torch.randn(1 << 18, generator=torch.Generator().manual_seed(10)) * 5
-        x = within_domain(name, torch.cat([usual, random_patterns(1 << 18, 37)]))
-        inputs[name] = x
-        np.save(tmp_path / f"{name}.npy", x.numpy())
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
-    subprocess.run([sys.executable, "-c", _UNFUSED, str(tmp_path), *names], env=environment, check=True, timeout=300)
-    for name in names:
-        assert np.load(tmp_path / f"{name}.npy").tobytes() == function(reference, name)(inputs[name]).numpy().tobytes()
