@@ -174,7 +174,7 @@ def _try_slice(name: str, index: int, state: Path) -> tuple[Slice, str]:
 
 
 def digest_of_kernels(name: str, first: int, count: int) -> str:
-    """SHA-256 over what the kernels for CPUs give at the inputs of `examine`."""
+    """SHA-256 over what the kernels for CPUs give at the inputs of `examine`; not one where they cannot decide."""
     from .cpu.functions import ROWS  # noqa: PLC0415  # the tests' oracle, which imports this module, needs no kernels
 
     hasher = hashlib.sha256()
@@ -182,7 +182,7 @@ def digest_of_kernels(name: str, first: int, count: int) -> str:
         inputs = _inputs(name, start, min(_PIECE, first + count - start)).numpy()
         results = np.empty_like(inputs)
         if ROWS[name](inputs, results):
-            raise AssertionError(f"{name}: an input of the slice from {start:08x} cannot be rounded")
+            return "undecided"  # as where the list in the source is still to be made
         hasher.update(results.tobytes())
     return hasher.hexdigest()
 
