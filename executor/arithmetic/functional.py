@@ -5,6 +5,7 @@ Tensors are float32 unless said otherwise. Which loops compute them is chosen in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,9 +13,8 @@ from torch import Tensor
 
 from .errors import RefusedArithmeticError
 from .kernels import Operand, serving
+from .reduction import Dimensions, flattened, restored
 from .zeros import positive_zero
-
-Dimensions = int | Sequence[int] | None
 
 # Lengths to which the exact sums of the page stay within their integers (§2, §3).
 LONGEST_DOT = 1 << 20
@@ -96,12 +96,16 @@ def log_softmax(x: Tensor, dim: int) -> Tensor:
 
 def sum(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Sum over the dimensions `dim`, all of them if None or empty (§3)."""
-    return serving(x).sum(x, dim, keepdim)
+    vectors = flattened(x, dim)
+    _check_length("sum", vectors.shape[-1], LONGEST_SUM)
+    return restored(serving(x).sum64(vectors, "sum"), x, dim, keepdim)
 
 
 def mean(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:
     """Mean over the dimensions `dim`, all of them if None or empty (§3)."""
-    return serving(x).mean(x, dim, keepdim)
+    vectors = flattened(x, dim)
+    _check_length("mean", vectors.shape[-1], LONGEST_SUM)
+    return restored(serving(x).mean64(vectors, "mean"), x, dim, keepdim)
 
 
 def layer_norm(
@@ -114,6 +118,7 @@ def layer_norm(
     """X normalised over its last dimensions, which are normalized_shape (§4)."""
     if tuple(x.shape[x.dim() - len(normalized_shape) :]) != tuple(normalized_shape):
         raise RefusedArithmeticError(f"layer_norm over {list(normalized_shape)} of a tensor {list(x.shape)}")
+    _check_length("layer_norm", math.prod(normalized_shape), LONGEST_SUM)
     return serving(x).layer_norm(x, normalized_shape, weight, bias, eps)
 
 
@@ -123,6 +128,7 @@ def group_norm(
     """x [N, C, ...] normalised over each of num_groups groups of channels (§4)."""
     if x.shape[1] % num_groups:
         raise RefusedArithmeticError(f"group_norm of {x.shape[1]} channels in {num_groups} groups")
+    _check_length("group_norm", math.prod(x.shape[1:]) // num_groups, LONGEST_SUM)
     return serving(x).group_norm(x, num_groups, weight, bias, eps)
 
 

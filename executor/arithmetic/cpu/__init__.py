@@ -1,7 +1,8 @@
 """portable-1 on CPUs as fused loops, compiled by numba for the processor at hand."""
 
-from ..reference.attention import log_softmax, scaled_dot_product_attention, softmax
-from ..reference.functions import (
+from .attention import scaled_dot_product_attention
+from .dot import linear, matmul, prepare
+from .functions import (
     cos,
     erf,
     exp,
@@ -16,9 +17,9 @@ from ..reference.functions import (
     sqrt,
     tanh,
 )
-from ..reference.normalisation import group_norm, layer_norm
-from ..reference.sums import mean, sum  # noqa: A004
-from .dot import linear, matmul, prepare
+from .normalisation import group_norm, layer_norm
+from .sums import mean64, sum64
+from .weights import log_softmax, softmax
 
 NAME = "cpu"
 
@@ -34,7 +35,7 @@ __all__ = [
     "log",
     "log_softmax",
     "matmul",
-    "mean",
+    "mean64",
     "prepare",
     "reciprocal",
     "rsqrt",
@@ -45,6 +46,6 @@ __all__ = [
     "softmax",
     "softplus",
     "sqrt",
-    "sum",
+    "sum64",
     "tanh",
 ]

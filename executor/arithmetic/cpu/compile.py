@@ -42,13 +42,16 @@ torch.set_num_threads(_given)
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
+# Elements that one thread goes through in the time that it takes to wake another.
+_SMALL = 1 << 12
+
 # numba's simplest threads must not be entered twice, and two loops at once would share the cores anyway.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def _cache_folder() -> str | None:
     """Where compiled code is kept; None if nothing can be written there, and every process compiles for itself."""
-    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(__file__).parents[1] / "reference" / "midpoints.py"]
     stamp = hashlib.sha256(b"".join(hashlib.sha256(source.read_bytes()).digest() for source in sources)).hexdigest()
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(numba.config.CACHE_DIR or Path(caches) / "reperform" / "kernels") / stamp[:16]
@@ -74,6 +77,11 @@ def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
 def threads() -> int:
     """The threads that a parallel kernel runs on: as many as torch was given."""
     return int(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
+def tasks_for(rows: int, length: int) -> int:
+    """Into how many tasks rows of so many elements are divided: one, where waking other threads would cost more."""
+    return 1 if rows * length < _SMALL else min(rows, 4 * threads())
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

@@ -58,4 +58,4 @@ def multiply(rows: Array, panel: Array, block: int, length: int, out: Array) -> 
     """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums."""
     first = block * BLOCK
     a, b = rows.view(np.float64), panel.view(np.float64)
-    _multiply(out, 0, a, block * ROWS * _STRIDE, b, first * COLUMNS, min(BLOCK, length - first))
+    _multiply(out, 0, COLUMNS, a, block * ROWS * _STRIDE, b, first * COLUMNS, min(BLOCK, length - first))

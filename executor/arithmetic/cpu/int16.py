@@ -92,7 +92,9 @@ def multiply(rows: Array, panel: Array, block: int, length: int, parts: Array, o
     a, b = rows.view(np.int32), panel.view(np.int32)
     a_at, b_at = block * 3 * _PLANE // 2, first // 2 * 3 * COLUMNS
     for plane in range(3):
-        _multiply(parts, plane * _TILE, a, a_at + plane * _PLANE // 2, b, b_at + plane * steps * COLUMNS, steps)
+        _multiply(
+            parts, plane * _TILE, COLUMNS, a, a_at + plane * _PLANE // 2, b, b_at + plane * steps * COLUMNS, steps
+        )
     for i in range(_TILE):
         low, high, both = np.float64(parts[i]), np.float64(parts[_TILE + i]), np.float64(parts[2 * _TILE + i])
         out[i] = low * _OF_LOW + both * _OF_BOTH + high * _OF_HIGH  # every term and sum an integer below 2^53

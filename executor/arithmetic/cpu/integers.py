@@ -17,10 +17,11 @@ PRECISION = 20
 NOT_FINITE = -1.0
 
 _MAGNITUDE32, _INFINITY32 = 0x7FFFFFFF, 0x7F800000
-_EXPONENT64, _INFINITY64 = 0x7FF0000000000000, 0x7FF0000000000000
+_MAGNITUDE64, _INFINITY64 = 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000
 
 # Adding these leaves an integer in the low bits of the significand.
-_SHIFT64 = 1.5 * 2.0**52
+_SHIFT64 = np.float64(1.5 * 2.0**52)
+_SHIFT64_BITS = np.int64(_SHIFT64.view(np.int64))
 _SHIFT32 = np.float32(1.5 * 2.0**23)
 _SHIFT32_BITS = np.int32(0x4B400000)
 _TINY, _LIFT = 2.0**-100, 2.0**64
@@ -41,7 +42,7 @@ def scale(vector: Array) -> float:
 @kernel
 def power_above(magnitude: float) -> float:
     """2^e with 2^(e-1) ≤ m < 2^e for m of float64, zero or between 2^-1000 and 2^1000; 0 for zero."""
-    power = np.int64(np.float64(magnitude).view(np.int64) & _EXPONENT64).view(np.float64)
+    power = np.int64(np.float64(magnitude).view(np.int64) & _INFINITY64).view(np.float64)
     return power * 2.0  # exact; a zero has no bits of an exponent
 
 
@@ -49,6 +50,24 @@ def power_above(magnitude: float) -> float:
 def factor(power: float, bits: int) -> float:
     """2^(bits-e) for a scale 2^e, by which v becomes an integer of so many bits when it is rounded; 0 for 0."""
     return 0.0 if power == 0.0 else np.float64(1 << bits) / power
+
+
+@kernel
+def scale64(vector: Array) -> float:
+    """As `scale`, for float64 v whose largest magnitude is zero or between 2^-1000 and 2^1000."""
+    patterns = vector.view(np.int64)
+    peak = np.int64(0)
+    for i in range(patterns.size):
+        peak = max(peak, patterns[i] & _MAGNITUDE64)
+    if peak >= _INFINITY64:
+        return NOT_FINITE
+    return power_above(np.int64(peak).view(np.float64))
+
+
+@kernel
+def nearest_bits(value: float) -> np.int64:
+    """The integer nearest to a float64 of abs ≤ 2^51, ties to even, as int64."""
+    return np.int64(np.float64(value + _SHIFT64).view(np.int64) - _SHIFT64_BITS)
 
 
 @kernel

@@ -37,9 +37,9 @@ _VECTORS = 3 if _BYTES > 16 or not _X86 else 2
 class Tile:
     """One kind of tile.
 
-    multiply(c, c_at, a, a_at, b, b_at, steps) writes c[c_at + r·columns + j] = Σ_s a[a_at + r·stride + s]·b[b_at +
-    s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied pairwise, held as one int32.
-    block: the largest number of values in a row, stride the distance between rows of a, in elements.
+    multiply(c, c_at, c_stride, a, a_at, b, b_at, steps) writes c[c_at + r·c_stride + j] = Σ_s a[a_at + r·stride +
+    s]·b[b_at + s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied pairwise, held
+    as one int32. block: the largest number of values in a row, stride the distance between rows of a, in elements.
     """
 
     columns: int
@@ -67,39 +67,39 @@ def prefetch(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001
     return types.void(array, types.int64, types.int64), generate
 
 
-def _tile(element: Any, lanes: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
-    """The intrinsic for vectors of `lanes` elements; multiply_add(builder, sum, a, b) gives sum + a·b."""
+def _tile(
+    element: Any, lanes: int, vectors: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
+) -> Any:
+    """The intrinsic for `vectors` vectors of `lanes` elements; multiply_add(builder, sum, a, b) gives sum + a·b."""
     vector = ir.VectorType(element, lanes)
     size = _BYTES // lanes  # vectors stand where their elements may
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def multiply(_: Any, c: Any, c_at: Any, a: Any, a_at: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
+    def multiply(_: Any, c: Any, c_at: Any, c_stride: Any, a: Any, a_at: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def pointer(i: int, kind: Any) -> Any:
                 data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
                 return builder.bitcast(builder.gep(data, [arguments[i + 1]]), kind.as_pointer())
 
-            pc, pa, pb, steps = pointer(0, vector), pointer(2, element), pointer(4, vector), arguments[6]
+            pc, pa, pb, steps = pointer(0, element), pointer(3, element), pointer(5, vector), arguments[7]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
             step = builder.phi(_I64)
             step.add_incoming(_I64(0), before)
-            sums = [builder.phi(vector) for _ in range(ROWS * _VECTORS)]
+            sums = [builder.phi(vector) for _ in range(ROWS * vectors)]
             for total in sums:
                 total.add_incoming(ir.Constant(vector, None), before)
-            first = builder.mul(step, _I64(_VECTORS))
-            columns = [
-                builder.load(builder.gep(pb, [builder.add(first, _I64(j))]), align=size) for j in range(_VECTORS)
-            ]
+            first = builder.mul(step, _I64(vectors))
+            columns = [builder.load(builder.gep(pb, [builder.add(first, _I64(j))]), align=size) for j in range(vectors)]
             lane0 = ir.Constant(ir.VectorType(_I32, lanes), None)
             undefined = ir.Constant(vector, ir.Undefined)
             new = []
             for row in range(ROWS):
                 value = builder.load(builder.gep(pa, [builder.add(step, _I64(row * stride))]))
                 spread = builder.shuffle_vector(builder.insert_element(undefined, value, _I32(0)), undefined, lane0)
-                for j in range(_VECTORS):
-                    new.append(multiply_add(builder, sums[row * _VECTORS + j], spread, columns[j]))
+                for j in range(vectors):
+                    new.append(multiply_add(builder, sums[row * vectors + j], spread, columns[j]))
             following = builder.add(step, _I64(1))
             step.add_incoming(following, loop)
             for total, value in zip(sums, new, strict=True):
@@ -107,11 +107,13 @@ def _tile(element: Any, lanes: int, stride: int, multiply_add: Callable[[Any, An
             builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
             builder.position_at_end(after)
             for place, value in enumerate(new):
-                builder.store(value, builder.gep(pc, [_I64(place)]), align=size)
+                row, column = divmod(place, vectors)
+                at = builder.add(builder.mul(arguments[2], _I64(row)), _I64(column * lanes))
+                builder.store(value, builder.bitcast(builder.gep(pc, [at]), vector.as_pointer()), align=size)
             return context.get_dummy_value()
 
         i64 = types.int64
-        return types.void(c, i64, a, i64, b, i64, i64), generate
+        return types.void(c, i64, i64, a, i64, b, i64, i64), generate
 
     return multiply
 
@@ -138,12 +140,16 @@ def _declared(builder: Any, name: str, vector: Any) -> Any:
     return known or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
-def _make(element: Any, size: int, block: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Tile:
+def _make(  # noqa: PLR0917
+    element: Any, size: int, vectors: int, block: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
+) -> Tile:
     lanes = _BYTES // size
-    return Tile(lanes * _VECTORS, block, stride, _tile(element, lanes, stride, multiply_add))
+    return Tile(lanes * vectors, block, stride, _tile(element, lanes, vectors, stride, multiply_add))
 
 
 # Eight rows of a block fit in the first-level cache; a stride that is no power of two keeps them in different sets.
-FLOAT64 = _make(_F64, 8, 512, 520, _multiply_add_float64)
+FLOAT64 = _make(_F64, 8, _VECTORS, 512, 520, _multiply_add_float64)
+# Two vectors: heads of attention have multiples of 16 components.
+NARROW = _make(_F64, 8, 2, 512, 520, _multiply_add_float64)
 # Digits below 1,537 in size: 896 products of theirs stay below 2^31.
-INT16 = _make(_I32, 4, 768, 400, _multiply_add_int16)
+INT16 = _make(_I32, 4, _VECTORS, 768, 400, _multiply_add_int16)

@@ -18,7 +18,7 @@ from .functions import (
     tanh,
 )
 from .normalisation import group_norm, layer_norm
-from .sums import mean, sum  # noqa: A004
+from .sums import mean64, sum64
 
 NAME = "reference"
 
@@ -34,7 +34,7 @@ __all__ = [
     "log",
     "log_softmax",
     "matmul",
-    "mean",
+    "mean64",
     "prepare",
     "reciprocal",
     "rsqrt",
@@ -45,6 +45,6 @@ __all__ = [
     "softmax",
     "softplus",
     "sqrt",
-    "sum",
+    "sum64",
     "tanh",
 ]
