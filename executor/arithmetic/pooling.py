@@ -18,9 +18,13 @@ from . import extremes, functional
 from .errors import RefusedArithmeticError
 from .sizes import Size, sizes
 
-Windows = list[list[int]]
+# The places of each window in one dimension.
+Windows = list[range]
 # Values [P, windows, n] and places [windows, n] to one result for each window [P, windows].
 Reduction = Callable[[Tensor, Tensor], Tensor]
+
+# Windows, and places in one, along one dimension: more than 2^22 could not be averaged (§3).
+MOST: Final = functional.LONGEST_SUM
 
 # How many elements of windows are written out at a time: bounds memory, and cannot change a bit.
 WINDOW_ELEMENTS: Final = 1 << 22
@@ -106,7 +110,7 @@ def _mean(values: Tensor, _: Tensor) -> Tensor:
 
 def _over(x: Tensor, windows: list[Windows], reduction: Reduction) -> Tensor:
     """One result for each window: x [..., *lengths] gives [..., *windows]."""
-    rows, columns = windows if len(windows) == 2 else ([[0]], windows[0])
+    rows, columns = windows if len(windows) == 2 else ([range(1)], windows[0])
     kept = x.shape[: x.dim() - len(windows)]
     places = sum(map(len, rows)) * sum(map(len, columns))
     planes = x.reshape(math.prod(kept), x.shape[-len(windows) :].numel())
@@ -137,7 +141,9 @@ def _by_length(windows: Windows, device: torch.device) -> list[tuple[Tensor, Ten
     return [
         (
             torch.tensor(numbers, device=device),
-            torch.tensor([windows[i] for i in numbers], dtype=torch.int64, device=device).reshape(len(numbers), length),
+            torch.tensor([list(windows[i]) for i in numbers], dtype=torch.int64, device=device).reshape(
+                len(numbers), length
+            ),
         )
         for length, numbers in found.items()
     ]
@@ -164,13 +170,16 @@ def _windows(  # noqa: PLR0917
     for length, size, step, pad, gap in zip(_lengths(name, x, dims), kernel, steps, around, gaps, strict=True):
         span = gap * (size - 1) + 1
         count = (length + 2 * pad - span + (step - 1 if ceil_mode else 0)) // step + 1
-        if 2 * pad > size or count < 1:
+        if 2 * pad > size or count < 1 or size > MOST:
             raise RefusedArithmeticError(f"{name}: windows of {span} over {length} with a padding of {pad}")
         # ceil_mode adds no window that would begin beyond the input.
-        starts = [start for start in range(-pad, count * step - pad, step) if start < length]
-        first, last = (-pad, length + pad) if padded else (0, length)
-        shift = pad if padded else 0
-        windows.append([[p + shift for p in range(s, s + span, gap) if first <= p < last] for s in starts])
+        starts = range(-pad, min(count * step - pad, length), step)
+        shift, last = (pad, length + pad) if padded else (0, length)
+        # Places before the first that counts are skipped a whole number of gaps at a time.
+        skipped = [0 if padded else -(min(start, 0) // gap) * gap for start in starts]
+        windows.append(
+            [range(s + n + shift, min(s + span, last) + shift, gap) for s, n in zip(starts, skipped, strict=True)]
+        )
     return windows
 
 
@@ -178,8 +187,10 @@ def _adaptive_windows(dims: int, x: Tensor, output_size: Size) -> list[Windows]:
     """Window i of n over a length goes from floor(i · length / n) to before ceil((i + 1) · length / n)."""
     name = f"adaptive pooling over {dims} dimensions"
     counts = sizes(name, "output_size", output_size, dims, least=1)
+    if max(counts) > MOST:
+        raise RefusedArithmeticError(f"{name} to {counts} passes 2^22")
     return [
-        [list(range(i * length // n, -(-(i + 1) * length // n))) for i in range(n)]
+        [range(i * length // n, -(-(i + 1) * length // n)) for i in range(n)]
         for length, n in zip(_lengths(name, x, dims), counts, strict=True)
     ]
 

@@ -124,6 +124,14 @@ def test_windows_that_torch_has_not_are_refused(arguments: tuple[Any, ...]) -> N
         arithmetic.max_pool1d(torch.ones(1, 1, 4), *arguments)
 
 
+def test_windows_that_no_machine_could_hold_are_refused_at_once() -> None:
+    for huge in (1 << 23, 1 << 40):
+        with pytest.raises(arithmetic.RefusedArithmeticError):
+            arithmetic.avg_pool1d(torch.ones(1, 1, 4), huge, 1, huge // 2)
+        with pytest.raises(arithmetic.RefusedArithmeticError):
+            arithmetic.adaptive_avg_pool1d(torch.ones(1, 1, 4), huge)
+
+
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 def test_the_mean_of_infinities_stops_the_run(bad: float) -> None:
     with pytest.raises(arithmetic.NonFiniteError):

@@ -46,7 +46,9 @@ NATIVE = SimpleNamespace(
     rsqrt=torch.rsqrt, reciprocal=torch.reciprocal, sigmoid=torch.sigmoid, silu=F.silu, gelu=F.gelu,
     softplus=F.softplus, linear=F.linear, matmul=torch.matmul, softmax=F.softmax, log_softmax=F.log_softmax,
     layer_norm=F.layer_norm, sum=torch.sum, mean=torch.mean, relu=F.relu, maximum=torch.maximum,
-    scaled_dot_product_attention=F.scaled_dot_product_attention,
+    scaled_dot_product_attention=F.scaled_dot_product_attention, conv1d=F.conv1d, conv2d=F.conv2d,
+    avg_pool2d=F.avg_pool2d, max_pool2d=F.max_pool2d, adaptive_avg_pool2d=F.adaptive_avg_pool2d, topk=torch.topk,
+    argsort=torch.argsort,
 )  # fmt: skip
 
 
@@ -69,6 +71,7 @@ def battery(a: Any) -> dict[str, Callable[[], Tensor]]:
     positive = anything.abs()
     angles = anything[anything.abs() < 2.0**24]
     rows = noise(7, 300, seed=2, scale=9)
+    image = noise(2, 8, 30, 30, seed=16, scale=3)
     ends = torch.tensor([0.0, -0.0, 1.0, -1.0] * 9)
     functions = {
         **dict.fromkeys(("exp", "tanh", "erf", "reciprocal", "sigmoid", "silu", "gelu", "softplus"), anything),
@@ -86,6 +89,12 @@ def battery(a: Any) -> dict[str, Callable[[], Tensor]]:
         "sum": lambda: a.sum(noise(4, 30_000, seed=12), 1),
         "mean": lambda: a.mean(noise(400, 30, seed=13), 0),
         "signs of zero": lambda: torch.cat([a.relu(ends), a.maximum(ends, ends.flip(0))]),
+        "convolution": lambda: a.conv2d(image, noise(12, 8, 3, 3, seed=17), noise(12, seed=18), 2, 1),
+        "depthwise convolution": lambda: a.conv2d(image, noise(8, 1, 3, 3, seed=19), None, 1, 2, 2, 8),
+        "long convolution": lambda: a.conv1d(image.flatten(2), noise(8, 8, 300, seed=20), None, 5),
+        "pooling": lambda: a.avg_pool2d(image, 3, 2, 1) + a.max_pool2d(image, 3, 2, 1),
+        "uneven pooling": lambda: a.adaptive_avg_pool2d(image, (5, 3)),
+        "order": lambda: a.topk(anything.round(), 1000)[1] + a.argsort(ends)[3],
         "encoder layer": lambda: encoder_layer(a, noise(2, 40, 64, seed=14, scale=2), noise(2, 1, 40, 40, seed=15)),
     }
 

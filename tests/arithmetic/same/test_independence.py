@@ -58,6 +58,30 @@ def test_one_pass_gives_what_token_by_token_decoding_gave() -> None:
     assert same_bits(whole, torch.cat(steps, 2))
 
 
+def test_an_image_does_not_depend_on_the_batch() -> None:
+    images, filters, each = noise(5, 6, 9, 11, seed=14), noise(8, 6, 3, 3, seed=15), noise(6, 1, 2, 2, seed=16)
+    images[2] *= 2.0**40
+
+    def layers(x: Tensor) -> Tensor:
+        x = arithmetic.max_pool2d(arithmetic.conv2d(x, each, None, 1, 1, 1, 6), 3, 2, 1)
+        return arithmetic.adaptive_avg_pool2d(
+            arithmetic.conv2d(x, filters, filters[:, 0, 0, 0], padding="same"), (2, 3)
+        )
+
+    whole = layers(images)
+    for part in (slice(0, 1), slice(2, 3), slice(1, 4)):
+        assert same_bits(whole[part], layers(images[part]))
+
+
+def test_a_patch_does_not_depend_on_what_lies_around_it() -> None:
+    x, filters = noise(1, 4, 8, 20, seed=17), noise(8, 4, 3, 3, seed=18)
+    far = x.clone()
+    far[..., 10:] *= 2.0**60
+    near = arithmetic.conv2d(x, filters)[..., :8]
+    assert same_bits(near, arithmetic.conv2d(far, filters)[..., :8])
+    assert same_bits(near, arithmetic.conv2d(x[..., :10], filters))
+
+
 @pytest.mark.parametrize("rearrange", [lambda x: x.flip(-1), lambda x: x.roll(17, -1)])
 def test_sums_do_not_depend_on_the_order(rearrange: Callable[[Tensor], Tensor]) -> None:
     x = noise(3, 9000, seed=12) * 2.0 ** (noise(3, 9000, seed=13, scale=30).round())
