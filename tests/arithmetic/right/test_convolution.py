@@ -92,6 +92,7 @@ def test_every_patch_has_a_scale_of_its_own() -> None:
     x = torch.tensor([[[2.0**60, 1.0, 2.0**-60, 0.0, -0.0]]])
     result = arithmetic.conv1d(x, torch.ones(1, 1, 1))
     assert same_bits(result, x + 0.0)
+    assert same_bits(arithmetic.conv1d(x, torch.ones(1, 1, 1), torch.tensor([0.1])), x + torch.tensor([0.1]))
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])

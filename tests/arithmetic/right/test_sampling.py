@@ -62,6 +62,11 @@ def test_tokens_are_drawn_as_often_as_they_weigh() -> None:
     assert torch.allclose(drawn.bincount(minlength=4) / 4000, row.exp(), atol=0.03)
 
 
+def test_weights_are_rounded_to_units_of_2_to_the_minus_40() -> None:
+    row = torch.tensor([[0.0, *(math.log(units * 2.0**-40) for units in (0.4, 0.6, 1.4, 1.6))]])
+    assert sampling._weights(row).tolist() == [[1 << 40, 0, 1, 1, 2]]
+
+
 def test_top_k_of_tied_weights_keeps_the_lower_index() -> None:
     drawn = arithmetic.sample(torch.zeros(50, 7), temperature=1.0, top_k=2, seed=SEED, position=range(50))
     assert set(drawn.tolist()) == {0, 1}
