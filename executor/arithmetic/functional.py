@@ -40,6 +40,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     left = a.unsqueeze(0) if a.dim() == 1 else a
     right = b.unsqueeze(-1) if b.dim() == 1 else b
     _check_length("matmul", left.shape[-1], LONGEST_DOT)
+    if left.shape[-1] != right.shape[-2]:
+        raise RefusedArithmeticError(f"matmul of {list(a.shape)} with {list(b.shape)}")
     result = serving(a).matmul(left, right)
     if b.dim() == 1:
         result = result.squeeze(-1)

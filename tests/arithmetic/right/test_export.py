@@ -347,7 +347,7 @@ class Of(nn.Module):
         (lambda x: F.max_pool1d(x - x, 2), r"aten.sub.Tensor at node sub \(2 of 3\): its result has a NaN"),
         (lambda x: x.argsort(), "None"),
     ],
-    ids=str,
+    ids=["conv1d", "grouped conv1d", "avg_pool1d", "gru", "max_pool1d", "argsort"],
 )
 def test_an_infinity_stops_the_run_where_it_is_an_operand(function: Any, words: str) -> None:
     last = function if isinstance(function, nn.Module) else Of(function)
