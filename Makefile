@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check dev exhaustive schedules clean
+.PHONY: demo test check dev exhaustive equality schedules clean
 
 demo: $(READY)
 	$(BIN)/reperform demo
@@ -22,11 +22,14 @@ check: $(READY)
 
 dev: $(READY)
 
-# Long checks; docs/arithmetic.md and docs/threat-model.md say what they showed.
-# Every float32 input of every function: about an hour on one core; goes on where it was interrupted.
+# Long checks, whose results are recorded: docs/exhaustive.md, docs/equality.md and docs/threat-model.md.
+# Every float32 input of every function of one variable, by every implementation; goes on where it was interrupted.
 exhaustive: $(READY)
-	$(BIN)/python -m reperform.executor.arithmetic.exhaustive \
-	    exp log sin cos tanh erf sigmoid silu gelu gelu_tanh softplus
+	$(BIN)/python -m reperform.executor.arithmetic.exhaustive
+
+# Every output of every pinned model, under every setting of the machine. REPERFORM_ARM64 names a Python for arm64.
+equality: $(READY)
+	$(BIN)/python -m reperform.tests.equality
 
 # Random schedules of cases with cheats below the quorum.
 schedules: $(READY)

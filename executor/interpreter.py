@@ -7,7 +7,7 @@ What an operation raises comes out as a RunError that names the operation, the n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -71,6 +71,9 @@ class Program:
                 raise RunError(f"the graph names a tensor {weight.tensor!r:.80} that the weights lack")
         self._graph = graph
         bound: dict[str, Any] = {weight.name: weights[weight.tensor] for weight in graph.weights}
+        for weight in graph.weights:
+            if _holds_nan(bound[weight.name]):
+                raise RunError(f"the tensor {weight.tensor!r:.80} has a NaN")
         self._steps: list[tuple[Node, Operation]] = []
         for position, node in enumerate(graph.nodes):
             with self._named(position, node):
@@ -110,7 +113,7 @@ class Program:
         with self._named(position, node):
             args = [_resolve(a, values) for a in node.args]
             value = operation(*args, **{key: _resolve(a, values) for key, a in node.kwargs.items()})
-            _check_value(value)
+            _check_value(value, {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)})
         return value
 
     @contextmanager
@@ -153,7 +156,8 @@ def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
     return argument
 
 
-def _check_value(value: object) -> None:
+def _check_value(value: object, known: Collection[int]) -> None:
+    """What an operation gave: its size, and that it holds no NaN, unless it is a view of memory where there is none."""
     parts = value if isinstance(value, tuple | list) else (value,)
     if len(parts) > MAX_ITEMS:
         raise RunError(f"its result has {len(parts)} parts; the limit is {MAX_ITEMS}")
@@ -163,9 +167,13 @@ def _check_value(value: object) -> None:
         if isinstance(part, torch.Tensor):
             if part.numel() > MAX_ELEMENTS:
                 raise RunError(f"its result has {part.numel()} elements; the limit is {MAX_ELEMENTS}")
-            # A maximum is NaN if any element is, in one pass.
-            if part.is_floating_point() and part.numel() and math.isnan(part.amax().item()):
+            if part.untyped_storage().data_ptr() not in known and _holds_nan(part):
                 raise RunError("its result has a NaN, whose bits are not portable")
+
+
+def _holds_nan(tensor: torch.Tensor) -> bool:
+    # A maximum is NaN if any element is, in one pass.
+    return tensor.is_floating_point() and bool(tensor.numel()) and math.isnan(tensor.amax().item())
 
 
 def _check_inputs(declared: Sequence[GraphInput], inputs: Sequence[torch.Tensor]) -> None:
@@ -179,6 +187,8 @@ def _check_inputs(declared: Sequence[GraphInput], inputs: Sequence[torch.Tensor]
         if not fits or DTYPE.get(tensor.dtype) is not spec.dtype:
             given = f"{DTYPE.get(tensor.dtype, tensor.dtype)} {list(tensor.shape)}"
             raise RunError(f"input {spec.name} is {given}, the graph declares {spec.dtype} {list(spec.shape)}")
+        if _holds_nan(tensor):
+            raise RunError(f"input {spec.name} has a NaN")
         sizes.update((s, n) for s, n in pairs if isinstance(s, str))
 
 

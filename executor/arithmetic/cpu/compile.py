@@ -27,13 +27,15 @@ from numba.extending import intrinsic
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FEATURES: dict[str, bool] = dict(llvm.get_host_cpu_features())
+# numba's own variables NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name another processor, to try its loops on this one.
+if not numba.config.CPU_NAME:
+    numba.config.CPU_NAME = llvm.get_host_cpu_name()
+    numba.config.CPU_FEATURES = llvm.get_host_cpu_features().flatten()
+FEATURES = {f[1:]: f[0] == "+" for f in (numba.config.CPU_FEATURES or "").split(",") if f}
 
 # LLVM prefers vectors of 256 bits where those of 512 once slowed the clock; in these loops they cost a third.
-numba.config.CPU_NAME = llvm.get_host_cpu_name()
-numba.config.CPU_FEATURES = llvm.get_host_cpu_features().flatten() + (
-    ",-prefer-256-bit" if FEATURES.get("avx512f") else ""
-)
+if FEATURES.get("avx512f"):
+    numba.config.CPU_FEATURES += ",-prefer-256-bit"
 
 # Where both use OpenMP they share its threads, and numba's first use of them would undo torch.set_num_threads.
 _given = torch.get_num_threads()
