@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from reperform.executor.arithmetic import kernels
 
 
 def machine() -> dict[str, str | int]:
-    """Processor, cores, threads and versions."""
+    """Processor, cores, threads and versions, and which loops serve there."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -18,8 +20,27 @@ def machine() -> dict[str, str | int]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "numba": _numba(),
+        "kernels": kernels.serving(torch.empty(0)).NAME,
+        "product": product(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def product() -> str:
+    """The exact product that serves in this process; the reference has but one."""
+    if kernels.serving(torch.empty(0)).NAME == "reference":
+        return "reference"
+    from reperform.executor.arithmetic.cpu.product import serving  # noqa: PLC0415  # needs numba
+
+    return serving().name.lower()
+
+
+def _numba() -> str:
+    try:
+        return version("numba")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

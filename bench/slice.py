@@ -1,61 +1,31 @@
-"""What evidence costs: receipts per second, overhead per decision, verification, and the arithmetic's price.
+"""What evidence costs: receipts per second, overhead per decision, verification.
 
     python bench/slice.py [--json]
 
-Everything is measured in one run on one machine; medians. Native torch and portable-1 take turns, so that a
-machine whose speed drifts does not favour one of them.
+Everything is measured in one run on one machine; medians. What the arithmetic costs is measured by arithmetic.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from reperform.bench.machine import machine
+from reperform.bench.timing import in_turn, seconds
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.edwards25519 import check_prime_order
 from reperform.evidence.values import Record, Text
 from reperform.evidence.verify import verify
 from reperform.examples.mortgage.data import applications
 from reperform.examples.mortgage.train import record, train_and_pin
-from reperform.examples.sentence_encoder.pin import native, pin_encoder
+from reperform.examples.sentence_encoder.pin import pin_encoder
 from reperform.executor.journal import Journal
 from reperform.executor.model import PinnedModel
 from reperform.executor.service import Executor
 from reperform.tests.world import BANK, START, World
-
-ROUNDS = 7
-
-
-def seconds(call: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The median time of a call, after one that is not counted."""
-    call()
-    times = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
-
-
-def in_turn(a: Callable[[], object], b: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
-    """The median times of two calls that take turns."""
-    a(), b()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for call, kept in ((a, times[0]), (b, times[1])):
-            begun = time.perf_counter()
-            call()
-            kept.append(time.perf_counter() - begun)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 def receipts(folder: Path) -> dict[str, float]:
@@ -67,7 +37,7 @@ def receipts(folder: Path) -> dict[str, float]:
     keys = world.rings[BANK]
     with Journal(folder / "journal", keys.signing.public.key_id) as journal:
         executor = Executor(model, keys, world.roster, journal, lambda: START)
-        with_evidence, alone = in_turn(lambda: executor.decide(inputs), lambda: model.run(inputs), 5)
+        with_evidence, alone = in_turn([lambda: executor.decide(inputs), lambda: model.run(inputs)], 5)
     overhead = (with_evidence - alone) / len(inputs)
     return {
         "receipts_per_second": len(inputs) / with_evidence,
@@ -95,20 +65,10 @@ def verification(folder: Path) -> dict[str, float]:
 
 
 def encoder(folder: Path) -> dict[str, float]:
-    """The sentence encoder's forward pass, portable-1 over native float32, tokenisation left out of both."""
+    """One text through the sentence encoder, tokenisation included."""
     pin_encoder(folder / "encoder")
-    model, module = PinnedModel.load(folder / "encoder"), native()
-    found: dict[str, float] = {}
-    for name, batch, tokens in (("encoder_ratio", 8, 128), ("encoder_small_ratio", 1, 16)):
-        ids = torch.randint(1000, 30000, (batch, tokens), generator=torch.Generator().manual_seed(0))
-        mask = torch.ones_like(ids)
-        with torch.inference_mode():
-            portable, plain = in_turn(partial(model.program, ids, mask), partial(module, ids, mask))
-        found[name] = portable / plain
-        found[f"{name}_native_ms"] = plain * 1e3
-    evidence = seconds(lambda: model.run([Text("Income too low.")]))
-    found["encoder_one_text_ms"] = evidence * 1e3
-    return found
+    model = PinnedModel.load(folder / "encoder")
+    return {"encoder_one_text_ms": seconds(lambda: model.run([Text("Income too low.")])) * 1e3}
 
 
 def main() -> None:

@@ -58,8 +58,12 @@ class Program:
         weights: Mapping[str, torch.Tensor],
         table: Mapping[str, Operation],
         prepared: Mapping[str, Preparation] = MappingProxyType({}),
+        nan_free: Collection[str] = frozenset(),
     ) -> None:
-        """Bind `graph`; `weights` are by the manifest's tensor names. Raises RunError for what is not there."""
+        """Bind `graph`; `weights` are by the manifest's tensor names. Raises RunError for what is not there.
+
+        nan_free: the operations that give no NaN where they are given none.
+        """
         for node in graph.nodes:
             if node.op not in table:
                 raise RunError(
@@ -70,6 +74,7 @@ class Program:
             if weight.tensor not in weights:
                 raise RunError(f"the graph names a tensor {weight.tensor!r:.80} that the weights lack")
         self._graph = graph
+        self._nan_free = nan_free
         bound: dict[str, Any] = {weight.name: weights[weight.tensor] for weight in graph.weights}
         for weight in graph.weights:
             if _holds_nan(bound[weight.name]):
@@ -113,7 +118,9 @@ class Program:
         with self._named(position, node):
             args = [_resolve(a, values) for a in node.args]
             value = operation(*args, **{key: _resolve(a, values) for key, a in node.kwargs.items()})
-            _check_value(value, {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)})
+            _check_size(value)
+            if node.op not in self._nan_free:
+                _check_nan(value, {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)})
         return value
 
     @contextmanager
@@ -156,19 +163,22 @@ def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
     return argument
 
 
-def _check_value(value: object, known: Collection[int]) -> None:
-    """What an operation gave: its size, and that it holds no NaN, unless it is a view of memory where there is none."""
+def _check_size(value: object) -> None:
     parts = value if isinstance(value, tuple | list) else (value,)
     if len(parts) > MAX_ITEMS:
         raise RunError(f"its result has {len(parts)} parts; the limit is {MAX_ITEMS}")
     for part in parts:
         if isinstance(part, int) and part.bit_length() > 63:
             raise RunError(f"its result has an integer of {part.bit_length()} bits; the limit is 63")
-        if isinstance(part, torch.Tensor):
-            if part.numel() > MAX_ELEMENTS:
-                raise RunError(f"its result has {part.numel()} elements; the limit is {MAX_ELEMENTS}")
-            if part.untyped_storage().data_ptr() not in known and _holds_nan(part):
-                raise RunError("its result has a NaN, whose bits are not portable")
+        if isinstance(part, torch.Tensor) and part.numel() > MAX_ELEMENTS:
+            raise RunError(f"its result has {part.numel()} elements; the limit is {MAX_ELEMENTS}")
+
+
+def _check_nan(value: object, known: Collection[int]) -> None:
+    """That there is none, leaving out views of the memory of the arguments, where there is none already."""
+    for part in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(part, torch.Tensor) and part.untyped_storage().data_ptr() not in known and _holds_nan(part):
+            raise RunError("its result has a NaN, whose bits are not portable")
 
 
 def _holds_nan(tensor: torch.Tensor) -> bool:

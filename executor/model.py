@@ -15,6 +15,7 @@ from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput, TextInput, Threshold
 from ..evidence.values import DType, Input, Output, Record, Tensor, Text
+from .arithmetic.nan_free import NAN_FREE
 from .arithmetic.operations import TABLE
 from .arithmetic.prepared import PREPARED
 from .graph import Graph
@@ -66,7 +67,7 @@ class PinnedModel:
         _check_signature(manifest, graph)
         weights = load_weights(directory / WEIGHTS, manifest.tensors)
         return cls(
-            manifest, manifest.model_id, Program(graph, weights, TABLE, PREPARED), encoder(manifest.input, files)
+            manifest, manifest.model_id, Program(graph, weights, TABLE, PREPARED, NAN_FREE), encoder(manifest.input, files)
         )
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:

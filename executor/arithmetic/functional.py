@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .errors import RefusedArithmeticError
+from .errors import NonFiniteError, RefusedArithmeticError
 from .kernels import Operand, serving
 from .reduction import Dimensions, flattened, restored
 from .zeros import positive_zero
@@ -32,7 +32,11 @@ def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None = None) -> T
     _check_length("linear", x.shape[-1], LONGEST_DOT)
     if weight.shape[-1] != x.shape[-1]:
         raise RefusedArithmeticError(f"linear of {list(x.shape)} with a weight {list(weight.shape)}")
-    return serving(x).linear(x, weight, bias)
+    result = serving(x).linear(x, weight, bias)
+    # Only an infinite bias can make a NaN here, from a product that overflowed the other way.
+    if bias is not None and not bool(bias.isfinite().all()) and bool(result.isnan().any()):
+        raise NonFiniteError("linear: a product and a bias are infinities of opposite signs")
+    return result
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import NonFiniteError
 from .compile import kernel, parallel_kernel
 from .functions import exp_row, rsqrt
-from .integers import NOT_FINITE, PRECISION, Array, factor, factors, integer, nearest, power_above, scale
+from .integers import NOT_FINITE, PRECISION, Array, factor, factors, integer, nearest, power_above, room, scale
 from .tiles import NARROW, ROWS
 from .weights import Row, count, raise_for, weigh
 
@@ -249,7 +249,7 @@ def _queries(  # noqa: PLR0917
     stride = max(key_panels.shape[0], value_panels.shape[0]) * _COLUMNS
     asked = np.zeros(((depth + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
     weighed = np.zeros(((tokens + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
-    totals, weights, scores = np.empty(ROWS * stride), np.empty(tokens), np.empty(tokens, np.float32)
+    totals, weights, scores = room(ROWS * stride), room(tokens), np.empty(tokens, np.float32)
     powers, sizes = np.empty(ROWS), np.empty(ROWS)
     for start in range(first, last, ROWS):
         rows = min(ROWS, last - start)

@@ -16,17 +16,20 @@ from torch import Tensor
 
 from ..errors import NonFiniteError
 from ..kernels import Operand
+from . import int16
 from .compile import kernel, parallel_kernel, threads
-from .integers import PRECISION, Array
+from .int16 import combined
+from .integers import PRECISION, Array, room
 from .product import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
 from .tiles import ROWS, prefetch
 
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
-_TASK_BYTES = 768 << 10
+_TASK_BYTES = 1 << 20
 
 _UNIT = 2.0**-PRECISION
 _NO_BIAS = np.empty(0, np.float32)
-_FLOAT64 = int(Product.FLOAT64)
+_FLOAT64, _INT16 = int(Product.FLOAT64), int(Product.INT16)
+_TILE16, _COLUMNS16, _BLOCK16, _products16 = int16.TILE, int16.COLUMNS, int16.BLOCK, int16.products
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,11 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
     rows, length = x.shape
     width = packed.scales.numel()
     out = torch.empty(rows, width)
-    if not out.numel():
-        return out
-    tasks, groups = _division(-(-rows // ROWS), -(-width // columns(packed.product)), length)
-    room = torch.empty(
-        threads(), (-(-rows // ROWS) // tasks + 1) * rows_size(packed.product, length), dtype=torch.uint8
-    )
+    if not (out.numel() and length):
+        return out.zero_() if bias is None else out.zero_() + bias
+    tiles, size = -(-rows // ROWS), rows_size(packed.product, length)
+    tasks, groups = _division(tiles, -(-width // columns(packed.product)), size)
+    space = torch.empty(threads(), (tiles // tasks + 1) * size, dtype=torch.uint8)
     finite = _linear(
         int(packed.product),
         x.numpy(),
@@ -106,7 +108,7 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
         _NO_BIAS if bias is None else bias.contiguous().numpy(),
         tasks,
         groups,
-        room.numpy(),
+        space.numpy(),
         out.numpy(),
     )
     if not finite:
@@ -114,10 +116,9 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
     return out
 
 
-def _division(tiles: int, panels: int, length: int) -> tuple[int, int]:
-    """Into how many tasks the tiles of rows are divided, and each of them again by panels."""
-    fitting = max(1, _TASK_BYTES // (8 * ROWS * max(1, length)))
-    tasks = -(-tiles // fitting)
+def _division(tiles: int, panels: int, size: int) -> tuple[int, int]:
+    """Into how many tasks the tiles of rows, of so many bytes, are divided, and each of them again by panels."""
+    tasks = -(-tiles // max(1, _TASK_BYTES // size))
     if tiles >= 4 * threads():
         return -(-tasks // threads()) * threads(), 1
     return tasks, max(1, min(panels, threads() // tasks))
@@ -158,6 +159,27 @@ def _round(  # noqa: PLR0917
 
 
 @kernel
+def _round_digits(  # noqa: PLR0917
+    parts: Array, row_scales: Array, scales: Array, bias: Array, row: int, left: int, out: Array
+) -> None:
+    """As `_round`, from the products of digits of a tile with only one block."""
+    right = min(left + _COLUMNS16, out.shape[1])
+    column_scales, added = scales[left:right], bias[left:right]
+    low, high, both = parts[:_TILE16], parts[_TILE16 : 2 * _TILE16], parts[2 * _TILE16 :]
+    for r in range(min(ROWS, out.shape[0] - row)):
+        unit = row_scales[row + r] * _UNIT * _UNIT
+        rounded, at = out[row + r, left:right], np.uint64(r * _COLUMNS16)
+        if bias.size:
+            for j in range(np.uint64(rounded.size)):
+                value = combined(low[at + j], high[at + j], both[at + j])
+                rounded[j] = np.float32(value * (unit * column_scales[j])) + np.float32(0.0) + added[j]
+        else:
+            for j in range(np.uint64(rounded.size)):
+                value = combined(low[at + j], high[at + j], both[at + j])
+                rounded[j] = np.float32(value * (unit * column_scales[j])) + np.float32(0.0)
+
+
+@kernel
 def _task(  # noqa: PLR0917
     product: int,
     x: Array,
@@ -173,8 +195,8 @@ def _task(  # noqa: PLR0917
     rows, length = x.shape
     width, size, panel_bytes = columns(product), rows_size(product, length), panel_size(product, length)
     row_scales = np.empty(rows)
-    total, block = np.empty(ROWS * width), np.empty(ROWS * width)
-    parts, carry = np.empty(3 * ROWS * width, np.int32), np.empty(ROWS * width, np.int64)
+    total, block, carry = room(ROWS * width), room(ROWS * width), np.empty(ROWS * width, np.int64)
+    parts = room(3 * ROWS * width).view(np.int32)
     if not pack_rows(product, x, packed, row_scales):
         return False
     for p in range(first, last):
@@ -183,8 +205,13 @@ def _task(  # noqa: PLR0917
             for r in range(min(ROWS, rows - tile * ROWS)):
                 for j in range(0, width, 16):
                     prefetch(out, tile * ROWS + r, p * width + j)
-            sums(product, length, packed[tile * size : (tile + 1) * size], panel, total, block, parts, carry)
-            _round(total, row_scales, scales, bias, tile * ROWS, p * width, out)
+            mine = packed[tile * size : (tile + 1) * size]
+            if product == _INT16 and length <= _BLOCK16:
+                _products16(mine, panel, 0, length, parts)
+                _round_digits(parts, row_scales, scales, bias, tile * ROWS, p * width, out)
+            else:
+                sums(product, length, mine, panel, total, block, parts, carry)
+                _round(total, row_scales, scales, bias, tile * ROWS, p * width, out)
     return True
 
 
@@ -192,13 +219,18 @@ def _task(  # noqa: PLR0917
 def _matrix(a: Array, b: Array, out: Array) -> bool:
     width, size = columns(_FLOAT64), panel_size(_FLOAT64, a.shape[1])
     count = (b.shape[0] + width - 1) // width
-    panels, scales = np.zeros(count * size, np.uint8), np.empty(b.shape[0])
+    panels, scales = room(count * size // 8).view(np.uint8), np.empty(b.shape[0])
     for p in range(count):
         mine = slice(p * width, min((p + 1) * width, b.shape[0]))
         if not pack_panel(_FLOAT64, b[mine], panels[p * size : (p + 1) * size], scales[mine]):
             return False
-    packed = np.empty((a.shape[0] + ROWS - 1) // ROWS * rows_size(_FLOAT64, a.shape[1]), np.uint8)
-    return _task(_FLOAT64, a, panels, scales, _NO_BIAS, 0, count, packed, out)
+    at_once = max(1, _TASK_BYTES // rows_size(_FLOAT64, a.shape[1])) * ROWS
+    packed = room(at_once // ROWS * rows_size(_FLOAT64, a.shape[1]) // 8).view(np.uint8)
+    for first in range(0, a.shape[0], at_once):
+        mine = slice(first, min(first + at_once, a.shape[0]))
+        if not _task(_FLOAT64, a[mine], panels, scales, _NO_BIAS, 0, count, packed, out[mine]):
+            return False
+    return True
 
 
 @parallel_kernel
@@ -210,7 +242,7 @@ def _linear(  # noqa: PLR0917
     bias: Array,
     tasks: int,
     groups: int,
-    room: Array,
+    space: Array,
     out: Array,
 ) -> bool:
     tiles = (x.shape[0] + ROWS - 1) // ROWS
@@ -221,7 +253,7 @@ def _linear(  # noqa: PLR0917
         task, group = t // groups, t % groups
         mine = slice(task * tiles // tasks * ROWS, min((task + 1) * tiles // tasks * ROWS, x.shape[0]))
         first, last = group * count // groups, (group + 1) * count // groups
-        packed = room[numba.get_thread_id()]
+        packed = space[numba.get_thread_id()]
         finite[t] = _task(product, x[mine], panels, scales, bias, first, last, packed, out[mine])
     return bool(finite.all())
 

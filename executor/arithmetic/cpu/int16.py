@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
+from .inline import inlined
 from .integers import Array, factors, integer
 from .tiles import INT16, ROWS
 
@@ -25,7 +26,7 @@ _OF_HIGH = np.float64((1 << (2 * _LOW_BITS)) - (1 << _LOW_BITS))
 
 _STRIDE = 2 * INT16.stride
 _PLANE = ROWS * _STRIDE
-_TILE = ROWS * COLUMNS
+TILE = ROWS * COLUMNS
 _multiply = INT16.multiply
 
 
@@ -85,16 +86,27 @@ def pack_column(column: Array, power: float, place: int, out: Array) -> None:
 
 
 @kernel
-def multiply(rows: Array, panel: Array, block: int, length: int, parts: Array, out: Array) -> None:  # noqa: PLR0917
-    """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums; parts is int32 of three times that."""
+def products(rows: Array, panel: Array, block: int, length: int, parts: Array) -> None:
+    """The three products of one block of one tile: parts [3, ROWS·COLUMNS] int32, flat, of low, high and both."""
     first = block * BLOCK
     steps = (min(BLOCK, length - first) + 1) // 2
     a, b = rows.view(np.int32), panel.view(np.int32)
     a_at, b_at = block * 3 * _PLANE // 2, first // 2 * 3 * COLUMNS
     for plane in range(3):
-        _multiply(
-            parts, plane * _TILE, COLUMNS, a, a_at + plane * _PLANE // 2, b, b_at + plane * steps * COLUMNS, steps
-        )
-    for i in range(_TILE):
-        low, high, both = np.float64(parts[i]), np.float64(parts[_TILE + i]), np.float64(parts[2 * _TILE + i])
-        out[i] = low * _OF_LOW + both * _OF_BOTH + high * _OF_HIGH  # every term and sum an integer below 2^53
+        _multiply(parts, plane * TILE, COLUMNS, a, a_at, b, b_at, steps)
+        a_at += _PLANE // 2
+        b_at += steps * COLUMNS
+
+
+@inlined
+def combined(low: np.int32, high: np.int32, both: np.int32) -> float:
+    """The exact sum that three products stand for: every term and sum of terms is an integer below 2^53."""
+    return np.float64(low) * _OF_LOW + np.float64(both) * _OF_BOTH + np.float64(high) * _OF_HIGH
+
+
+@kernel
+def multiply(rows: Array, panel: Array, block: int, length: int, parts: Array, out: Array) -> None:  # noqa: PLR0917
+    """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums; parts is room to work in."""
+    products(rows, panel, block, length, parts)
+    for i in range(TILE):
+        out[i] = combined(parts[i], parts[TILE + i], parts[2 * TILE + i])

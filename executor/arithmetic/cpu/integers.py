@@ -90,3 +90,11 @@ def integer(value: np.float32, lift: np.float32, rest: np.float32) -> np.int32:
     A product below 2^-126 may be rounded before; it becomes 0 either way.
     """
     return np.int32(np.int32(np.float32(value * lift * rest + _SHIFT32).view(np.int32)) - _SHIFT32_BITS)
+
+
+@kernel
+def room(size: int) -> Array:
+    """So many float64 to work in, from a multiple of 64 bytes on, so that no vector lies across two lines of cache."""
+    memory = np.empty(size + 8)
+    first = (-memory.ctypes.data % 64) // 8
+    return memory[first : first + size]

@@ -144,9 +144,11 @@ def serving() -> Product:
 def gives_known_answers(product: Product) -> bool:
     """Whether this processor multiplies and adds exactly at the largest integers, where saturation would show."""
     length = 8192
-    largest = np.full((ROWS, length), 1.0, np.float32)  # 2^19 under a scale of 2; beside it 2^20 - 2^-1, up to 2^20
-    largest[1::2] = np.float32(2.0) - np.float32(2.0**-23)
-    largest[2::4, 1::2] *= -1
+    # Integers whose digits, and the sums of those, are as large as any; float32 holds them under a scale of 1.
+    integers = np.full((ROWS, length), 511 * 2048 + 1023)
+    integers[1::2] = -511 * 2048 - 1024
+    integers[2::4, ::2] = (1 << 20) - 1
+    largest = (integers * 2.0**-PRECISION).astype(np.float32)
     wide = largest[np.arange(columns(product)) % ROWS]
     tile, panel = (np.zeros(size(product, length), np.uint8) for size in (rows_size, panel_size))
     row_scales, column_scales = np.empty(ROWS), np.empty(len(wide))
@@ -155,6 +157,5 @@ def gives_known_answers(product: Product) -> bool:
     pack_rows(product, largest, tile, row_scales)
     pack_panel(product, wide, panel, column_scales)
     sums(product, length, tile, panel, total, block, parts, carry)
-    integers = np.rint(largest.astype(np.float64) * 2.0 ** (PRECISION - 1)).astype(np.int64)
     expected = integers @ integers[np.arange(len(wide)) % ROWS].T
     return bool((total.astype(np.int64).reshape(expected.shape) == expected).all())
