@@ -15,14 +15,26 @@ from torch import Tensor
 from ..errors import NonFiniteError
 from .compile import kernel, parallel_kernel
 from .functions import exp_row, rsqrt
-from .integers import NOT_FINITE, PRECISION, Array, factor, factors, integer, nearest, power_above, room, scale
+from .integers import (
+    NOT_FINITE,
+    PRECISION,
+    Array,
+    factor,
+    factors,
+    integer,
+    nearest,
+    nearest_bits,
+    power_above,
+    room,
+    scale,
+)
 from .tiles import NARROW, ROWS
-from .weights import Row, count, raise_for, weigh
+from .weights import Row, raise_for, weigh
 
 _COLUMNS, _BLOCK, _STRIDE = NARROW.columns, NARROW.block, NARROW.stride
 _multiply = NARROW.multiply
-_EMPTY, _NOT_FINITE, _UNDECIDED = int(Row.EMPTY), int(Row.NOT_FINITE), int(Row.UNDECIDED)
-_UNIT, _UNIT40 = 2.0**-PRECISION, 2.0**-40
+_NOT_FINITE, _UNDECIDED = int(Row.NOT_FINITE), int(Row.UNDECIDED)
+_UNIT, _UNIT40, _UNITS40 = 2.0**-PRECISION, 2.0**-40, 2.0**40
 
 # Blocks of keys after which exact sums move from float64 to int64.
 _EXACT = 8192 // _BLOCK
@@ -107,15 +119,14 @@ def _pack(  # noqa: PLR0917
 def _pack_keys(k: Array, head: int, panels: Array, scales: Array) -> bool:
     """Each key a column."""
     for j in range(k.shape[0]):
-        row = k[j, head]
+        row, panel, column = k[j, head], panels[j // _COLUMNS], j % _COLUMNS
         power = scale(row)
         if power == NOT_FINITE:
             return False
         scales[j] = power
         lift, rest = factors(power)
-        panel, column = j // _COLUMNS, j % _COLUMNS
         for d in range(row.size):
-            panels[panel, d, column] = integer(row[d], lift, rest)
+            panel[d, column] = integer(row[d], lift, rest)
     return True
 
 
@@ -191,29 +202,22 @@ def _exclude(scores: Array, head: int, query: int, allowed: Array, added: Array)
 
 
 @kernel
-def _weigh_values(scores: Array, value_scales: Array, weights: Array) -> tuple[int, float, float]:
-    """Steps 3 and 4 of one query: the status, the total Z, and the scale of the weights w."""
-    status = weigh(scores)
-    if not status and exp_row(scores, scores):
-        status = _UNDECIDED
-    if status:
-        return status, 1.0, 0.0
-    peak = np.int64(0)
-    for j in range(scores.size):
-        weights[j] = np.float64(scores[j]) * value_scales[j]
-        peak = max(peak, np.float64(weights[j]).view(np.int64))  # in the order of the weights, none negative
-    return status, np.float64(count(scores)) * _UNIT40, power_above(np.int64(peak).view(np.float64))
-
-
-@kernel
-def _pack_weights(weights: Array, kept: int, longest: int, power: float, place: int, tile: Array) -> None:  # noqa: PLR0917
-    """The integers z of one query as the `place`-th row of a tile; 0 for the keys that only its neighbours keep."""
+def _weigh_values(
+    weights: Array, value_scales: Array, place: int, products: Array, tile: Array
+) -> tuple[float, float]:
+    """Step 4 of one query: its w, whose integers become the `place`-th row of a tile; its Z, and the scale of w."""
+    peak, total = np.int64(0), np.int64(0)
+    for j in range(weights.size):
+        products[j] = np.float64(weights[j]) * value_scales[j]
+        peak = max(peak, np.float64(products[j]).view(np.int64))  # in the order of the products, none negative
+        total += nearest_bits(np.float64(weights[j]) * _UNITS40)
+    power = power_above(np.int64(peak).view(np.float64))
     by = factor(power, PRECISION)
-    for start in range(0, longest, _BLOCK):
-        row, mine = tile[start // _BLOCK, place], weights[start : max(start, min(start + _BLOCK, kept))]
+    for start in range(0, weights.size, _BLOCK):
+        mine, integers = products[start : min(start + _BLOCK, weights.size)], tile[start // _BLOCK, place]
         for j in range(mine.size):
-            row[j] = nearest(mine[j] * by)
-        row[mine.size : min(_BLOCK, longest - start)] = 0.0
+            integers[j] = nearest(mine[j] * by)
+    return np.float64(total) * _UNIT40, power
 
 
 @kernel
@@ -229,7 +233,7 @@ def _pack_query(row: Array, place: int, tile: Array) -> float:
 
 
 @kernel
-def _queries(  # noqa: PLR0917
+def _queries(  # noqa: PLR0912, PLR0917
     q: Array,
     head: int,
     first: int,
@@ -249,7 +253,7 @@ def _queries(  # noqa: PLR0917
     stride = max(key_panels.shape[0], value_panels.shape[0]) * _COLUMNS
     asked = np.zeros(((depth + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
     weighed = np.zeros(((tokens + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
-    totals, weights, scores = room(ROWS * stride), room(tokens), np.empty(tokens, np.float32)
+    totals, products, scores = room(ROWS * stride), room(tokens), np.empty(ROWS * tokens, np.float32)
     powers, sizes = np.empty(ROWS), np.empty(ROWS)
     for start in range(first, last, ROWS):
         rows = min(ROWS, last - start)
@@ -261,16 +265,20 @@ def _queries(  # noqa: PLR0917
         for panel in range((longest + _COLUMNS - 1) // _COLUMNS):
             _sums(asked, key_panels, panel, depth, totals, panel * _COLUMNS, stride)
         for r in range(rows):
-            kept = min(tokens, start + r + 1) if causal else tokens
-            row = scores[:kept]
+            row = scores[r * longest : (r + 1) * longest]
             _score(totals, r * stride, powers[r] * _UNIT * _UNIT, key_scales, by, row)
             _exclude(row, head, start + r, allowed, added)
-            status, sizes[r], powers[r] = _weigh_values(row, value_scales, weights)
-            if status == _EMPTY:
-                kept = 0
-            elif status:
-                return status
-            _pack_weights(weights, kept, longest, powers[r], r, weighed)
+            if causal:
+                row[start + r + 1 :] = -np.inf
+            if weigh(row) == _NOT_FINITE:
+                return _NOT_FINITE
+        if exp_row(scores[: rows * longest], scores[: rows * longest]):  # of -inf it is 0
+            return _UNDECIDED
+        for r in range(rows):
+            row = scores[r * longest : (r + 1) * longest]
+            sizes[r], powers[r] = _weigh_values(row, value_scales, r, products, weighed)
+            if sizes[r] == 0.0:  # no key is left
+                sizes[r] = 1.0
         for panel in range(value_panels.shape[0]):
             _sums(weighed, value_panels, panel, longest, totals, panel * _COLUMNS, stride)
         for r in range(rows):
