@@ -12,6 +12,7 @@ demo: $(READY)
 # Two workers on few cores: threads that wait by spinning would slow each other down. (Alone on a machine,
 # spinning is several times faster; no result depends on it.)
 test: $(READY)
+	$(BIN)/reperform selftest  # compiles the loops, once for all processes
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)

@@ -15,7 +15,8 @@ def selftest(as_json: AsJson = False) -> None:
     report = run()
     tell(
         as_json,
-        {"passed": report.vectors, "answers": str(report.answers)},
+        {"passed": report.vectors, "answers": str(report.answers), "kernels": report.kernels},
         f"portable-1: all {report.vectors} known answers agree",
+        f"kernels: {report.kernels}",
         f"digest of the answers, the same on every machine: {report.answers}",
     )

@@ -66,9 +66,8 @@ class PinnedModel:
         files = {entry.name: _checked(directory, entry, Domain.FILE) for entry in manifest.files}
         _check_signature(manifest, graph)
         weights = load_weights(directory / WEIGHTS, manifest.tensors)
-        return cls(
-            manifest, manifest.model_id, Program(graph, weights, TABLE, PREPARED, NAN_FREE), encoder(manifest.input, files)
-        )
+        program = Program(graph, weights, TABLE, PREPARED, NAN_FREE)
+        return cls(manifest, manifest.model_id, program, encoder(manifest.input, files))
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """One output for each input, the same bits for any number and order of inputs.

@@ -21,6 +21,8 @@ import torch
 
 from ..evidence.digest import Digest, Domain, digest
 from ..evidence.errors import ReperformError
+from .arithmetic import sample
+from .arithmetic.kernels import serving
 from .arithmetic.operations import TABLE
 from .tensors import digest_of
 
@@ -38,10 +40,11 @@ class SelfTestError(ReperformError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How many vectors were computed, all correctly, and the digest of the file that holds their answers."""
+    """How many vectors were computed, all correctly; the digest of the file of answers; the kernels that served."""
 
     vectors: int
     answers: Digest
+    kernels: str
 
 
 def selftest() -> Report:
@@ -57,7 +60,7 @@ def selftest() -> Report:
                 f"self-test vector {name!r} came out wrong on this machine",
                 advice="do not decide or vote here; report the processor and the torch version",
             )
-    return Report(len(computed), digest(Domain.FILE, text))
+    return Report(len(computed), digest(Domain.FILE, text), serving(torch.empty(0)).name())
 
 
 def answers() -> Iterator[tuple[str, str]]:
@@ -99,6 +102,27 @@ def _vectors() -> Iterator[Vector]:
     yield _vector(attention, "causal", q, k, v, None, 0.0, True)
     yield _vector(attention, "boolean mask", q, k, v, mask)
     yield _vector(attention, "float mask", q, k, v, torch.where(mask, 0.0, -torch.inf))
+    images, filters = _values("images", 2, 6, 13, 11), _values("filters", 4, 3, 3, 3)
+    yield _vector("aten.conv2d.default", "grouped", images, filters, _values("b", 4), [2, 1], [1, 1], [1, 1], 2)
+    yield _vector("aten.conv1d.default", "", _values("sound", 1, 2, 5000), _values("window", 3, 2, 4500))
+    yield _vector("aten.group_norm.default", "", images, 3, _values("w", 6), _values("b", 6))
+    yield _vector("aten.avg_pool2d.default", "", images, [3, 3], [2, 2], [1, 1], True, False)
+    yield _vector("aten.max_pool2d.default", "", torch.where(images < 1, -0.0, images), [3, 3])
+    yield _vector("aten.argsort.default", "", _values("argsort", 6, 40).round(), 1, True)
+    yield "sample", _sampled
+
+
+def _sampled() -> torch.Tensor:
+    """Tokens drawn at several settings (§6)."""
+    logits = _values("logits", 3, 500)
+    settings = ((1.0, None, None), (0.7, 40, None), (1.3, None, 0.9), (0.2, 5, 0.5), (0.0, None, None))
+    seed = hashlib.sha256(b"reperform/selftest/v1 seed").digest()
+    return torch.stack(
+        [
+            sample(logits, temperature=t, top_k=k, top_p=p, seed=seed, position=position)
+            for position, (t, k, p) in enumerate(settings)
+        ]
+    )
 
 
 def _vector(name: str, variant: str, *args: Any, **kwargs: Any) -> Vector:

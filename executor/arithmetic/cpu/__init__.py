@@ -18,13 +18,11 @@ from .functions import (
     tanh,
 )
 from .normalisation import group_norm, layer_norm
+from .product import serving
 from .sums import mean64, sum64
 from .weights import log_softmax, softmax
 
-NAME = "cpu"
-
 __all__ = [
-    "NAME",
     "cos",
     "erf",
     "exp",
@@ -36,6 +34,7 @@ __all__ = [
     "log_softmax",
     "matmul",
     "mean64",
+    "name",
     "prepare",
     "reciprocal",
     "rsqrt",
@@ -49,3 +48,8 @@ __all__ = [
     "sum64",
     "tanh",
 ]
+
+
+def name() -> str:
+    """These kernels, in words."""
+    return f"cpu, products of {serving().name.lower()}"

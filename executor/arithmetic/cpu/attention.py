@@ -202,9 +202,7 @@ def _exclude(scores: Array, head: int, query: int, allowed: Array, added: Array)
 
 
 @kernel
-def _weigh_values(
-    weights: Array, value_scales: Array, place: int, products: Array, tile: Array
-) -> tuple[float, float]:
+def _weigh_values(weights: Array, value_scales: Array, place: int, products: Array, tile: Array) -> tuple[float, float]:
     """Step 4 of one query: its w, whose integers become the `place`-th row of a tile; its Z, and the scale of w."""
     peak, total = np.int64(0), np.int64(0)
     for j in range(weights.size):

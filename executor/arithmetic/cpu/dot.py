@@ -21,7 +21,7 @@ from .compile import kernel, parallel_kernel, threads
 from .int16 import combined
 from .integers import PRECISION, Array, room
 from .product import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
-from .tiles import ROWS, prefetch
+from .tiles import LINE, ROWS, prefetch
 
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
 _TASK_BYTES = 1 << 20
@@ -203,8 +203,9 @@ def _task(  # noqa: PLR0917
         panel = panels[p * panel_bytes : (p + 1) * panel_bytes]
         for tile in range((rows + ROWS - 1) // ROWS):
             for r in range(min(ROWS, rows - tile * ROWS)):
-                for j in range(0, width, 16):
-                    prefetch(out, tile * ROWS + r, p * width + j)
+                row = out[tile * ROWS + r]
+                for j in range(p * width, min((p + 1) * width, out.shape[1]), LINE // 4):
+                    prefetch(row, 4 * j)
             mine = packed[tile * size : (tile + 1) * size]
             if product == _INT16 and length <= _BLOCK16:
                 _products16(mine, panel, 0, length, parts)

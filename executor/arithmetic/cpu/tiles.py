@@ -48,23 +48,23 @@ class Tile:
     multiply: Callable[..., None]
 
 
+LINE = 64
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001
-    """Ask for the cache line of array[row, column] of a float32 matrix, which will be written."""
+def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
+    """Ask for the line of cache so many bytes into an array, soon to be written."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        matrix = context.make_array(signature.args[0])(context, builder, arguments[0])
-        strides = builder.extract_value(matrix.strides, 0)
-        at = builder.add(builder.mul(arguments[1], strides), builder.mul(arguments[2], _I64(4)))
         byte = ir.IntType(8).as_pointer()
-        place = builder.gep(builder.bitcast(matrix.data, byte), [at])
+        data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
         known = builder.module.globals.get("llvm.prefetch.p0")
         function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, (place, _I32(1), _I32(3), _I32(1)))
+        builder.call(function, (builder.gep(data, [arguments[1]]), _I32(1), _I32(3), _I32(1)))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, types.int64), generate
+    return types.void(array, types.int64), generate
 
 
 def _tile(
