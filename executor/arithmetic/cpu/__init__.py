@@ -22,7 +22,10 @@ from .product import serving
 from .sums import mean64, sum64
 from .weights import log_softmax, softmax
 
+NAME = "cpu"
+
 __all__ = [
+    "NAME",
     "cos",
     "erf",
     "exp",
@@ -34,8 +37,8 @@ __all__ = [
     "log_softmax",
     "matmul",
     "mean64",
-    "name",
     "prepare",
+    "product",
     "reciprocal",
     "rsqrt",
     "scaled_dot_product_attention",
@@ -50,6 +53,6 @@ __all__ = [
 ]
 
 
-def name() -> str:
-    """These kernels, in words."""
-    return f"cpu, products of {serving().name.lower()}"
+def product() -> str:
+    """The exact product that serves on this processor (§2)."""
+    return serving().name.lower()

@@ -20,7 +20,10 @@ from .functions import (
 from .normalisation import group_norm, layer_norm
 from .sums import mean64, sum64
 
+NAME = "reference"
+
 __all__ = [
+    "NAME",
     "cos",
     "erf",
     "exp",
@@ -32,8 +35,8 @@ __all__ = [
     "log_softmax",
     "matmul",
     "mean64",
-    "name",
     "prepare",
+    "product",
     "reciprocal",
     "rsqrt",
     "scaled_dot_product_attention",
@@ -48,6 +51,6 @@ __all__ = [
 ]
 
 
-def name() -> str:
-    """These kernels, in words."""
-    return "reference"
+def product() -> str:
+    """The exact product that serves (§2): torch's own, of integers in float64."""
+    return "float64"
