@@ -108,7 +108,7 @@ def products() -> list[str]:
     first = product()
     if first == REFERENCE:
         return [REFERENCE]
-    from reperform.executor.arithmetic.cpu.product import Product, gives_known_answers  # noqa: PLC0415  # needs numba
+    from reperform.executor.arithmetic.cpu.products import Product, gives_known_answers  # noqa: PLC0415  # needs numba
 
     others = [p.name.lower() for p in Product if p.name.lower() != first and gives_known_answers(p)]
     return [first, *others, REFERENCE]

@@ -13,6 +13,7 @@ from reperform.executor.arithmetic import kernels
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, threads and versions, and which loops serve there."""
+    serving = kernels.serving(torch.empty(0))
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -21,7 +22,7 @@ def machine() -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numba": _numba(),
-        "kernels": kernels.serving(torch.empty(0)).NAME,
+        "kernels": serving.NAME,
         "product": product(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -29,11 +30,8 @@ def machine() -> dict[str, str | int]:
 
 def product() -> str:
     """The exact product that serves in this process; the reference has but one."""
-    if kernels.serving(torch.empty(0)).NAME == "reference":
-        return "reference"
-    from reperform.executor.arithmetic.cpu.product import serving  # noqa: PLC0415  # needs numba
-
-    return serving().name.lower()
+    serving = kernels.serving(torch.empty(0))
+    return serving.NAME if serving.NAME == "reference" else serving.product()
 
 
 def _numba() -> str:

@@ -115,15 +115,14 @@ def _native(module: nn.Module, tensors: tuple[Tensor, ...]) -> Sequence[Tensor]:
 
 def _served(device: str) -> Served:
     """What answered, as it says itself."""
-    kernels = serving(torch.empty(0, device=device)).NAME
-    served: Served = {**machine(), "kernels": kernels, "device": platform.machine()}
+    kernels = serving(torch.empty(0, device=device))
+    served: Served = {**machine(), "kernels": kernels.NAME, "device": platform.machine()}
     if device == "cuda":
         served |= {"device": torch.cuda.get_device_name()}
-    if kernels == "cpu":
+    if kernels.NAME == "cpu":
         import numba
-        from reperform.executor.arithmetic.cpu import product
 
-        served |= {"product": product.serving().name.lower(), "compiled for": numba.config.CPU_NAME}
+        served |= {"product": kernels.product(), "compiled for": numba.config.CPU_NAME}
     return served
 
 

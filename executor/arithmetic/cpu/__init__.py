@@ -18,7 +18,7 @@ from .functions import (
     tanh,
 )
 from .normalisation import group_norm, layer_norm
-from .product import serving
+from .products import serving
 from .sums import mean64, sum64
 from .weights import log_softmax, softmax
 

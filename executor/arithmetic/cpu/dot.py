@@ -20,7 +20,7 @@ from . import int16
 from .compile import kernel, parallel_kernel, threads
 from .int16 import combined
 from .integers import PRECISION, Array, room
-from .product import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
+from .products import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
 from .tiles import LINE, ROWS, prefetch
 
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from reperform.executor.arithmetic import cpu, kernels, reference
 from reperform.executor.arithmetic.cpu import dot
-from reperform.executor.arithmetic.cpu.product import Product
+from reperform.executor.arithmetic.cpu.products import Product
 
 
 @pytest.fixture(scope="module", params=["reference", "float64", "int16"], autouse=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reperform.executor.arithmetic import cpu, reference
 from reperform.executor.arithmetic.cpu import dot
-from reperform.executor.arithmetic.cpu.product import Product
+from reperform.executor.arithmetic.cpu.products import Product
 from reperform.tests.arithmetic.bits import same_bits
 from torch import Tensor
 
