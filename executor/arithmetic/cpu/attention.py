@@ -13,6 +13,7 @@ from numba import prange
 from torch import Tensor
 
 from ..errors import NonFiniteError
+from . import float64
 from .compile import kernel, parallel_kernel
 from .functions import exp_row, rsqrt
 from .integers import (
@@ -31,8 +32,8 @@ from .integers import (
 from .tiles import NARROW, ROWS
 from .weights import Row, raise_for, weigh
 
-_COLUMNS, _BLOCK, _STRIDE = NARROW.columns, NARROW.block, NARROW.stride
-_multiply = NARROW.multiply
+_COLUMNS, _BLOCK = NARROW.columns, NARROW.block
+_multiply, _stride = NARROW.multiply, float64.stride
 _NOT_FINITE, _UNDECIDED = int(Row.NOT_FINITE), int(Row.UNDECIDED)
 _UNIT, _UNIT40, _UNITS40 = 2.0**-PRECISION, 2.0**-40, 2.0**40
 
@@ -152,7 +153,7 @@ def _sums(  # noqa: PLR0917
 ) -> None:
     """RN64 of the exact sums of a tile with one panel, into totals [ROWS·stride] from `at` on."""
     start = panel * panels.shape[1] * _COLUMNS
-    _multiply(totals, at, stride, rows, 0, panels, start, min(length, _BLOCK))
+    _multiply(totals, at, stride, rows, 0, rows.shape[2], panels, start, min(length, _BLOCK))
     if length > _BLOCK:
         _more_sums(rows, panels, start, length, totals, at, stride)
 
@@ -165,7 +166,8 @@ def _more_sums(  # noqa: PLR0917
     block, carry = np.empty((ROWS, _COLUMNS)), np.zeros((ROWS, _COLUMNS), np.int64)
     for b in range(1, (length + _BLOCK - 1) // _BLOCK):
         steps = min(_BLOCK, length - b * _BLOCK)
-        _multiply(block, 0, _COLUMNS, rows, b * ROWS * _STRIDE, panels, start + b * _BLOCK * _COLUMNS, steps)
+        apart, first = rows.shape[2], start + b * _BLOCK * _COLUMNS
+        _multiply(block, 0, _COLUMNS, rows, b * ROWS * apart, apart, panels, first, steps)
         for r in range(ROWS):
             for c in range(_COLUMNS):
                 place = at + r * stride + c
@@ -249,8 +251,8 @@ def _queries(  # noqa: PLR0912, PLR0917
     """The queries from `first` to before `last` of one head."""
     depth, tokens, width = q.shape[2], key_scales.size, out.shape[2]
     stride = max(key_panels.shape[0], value_panels.shape[0]) * _COLUMNS
-    asked = np.zeros(((depth + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
-    weighed = np.zeros(((tokens + _BLOCK - 1) // _BLOCK, ROWS, _STRIDE))
+    asked = np.zeros(((depth + _BLOCK - 1) // _BLOCK, ROWS, _stride(depth)))
+    weighed = np.zeros(((tokens + _BLOCK - 1) // _BLOCK, ROWS, _stride(tokens)))
     totals, products, scores = room(ROWS * stride), room(tokens), np.empty(ROWS * tokens, np.float32)
     powers, sizes = np.empty(ROWS), np.empty(ROWS)
     for start in range(first, last, ROWS):

@@ -14,14 +14,19 @@ from .tiles import FLOAT64, ROWS
 COLUMNS = FLOAT64.columns
 BLOCK = FLOAT64.block
 
-_STRIDE = FLOAT64.stride
 _multiply = FLOAT64.multiply
+
+
+@kernel
+def stride(length: int) -> int:
+    """Integers from one packed row to the next: no power of two, so that rows do not share sets of the cache."""
+    return (min(length, BLOCK) + 7) // 8 * 8 + 8
 
 
 @kernel
 def rows_size(length: int) -> int:
     """Bytes of a tile's packed rows."""
-    return (length + BLOCK - 1) // BLOCK * ROWS * _STRIDE * 8
+    return (length + BLOCK - 1) // BLOCK * ROWS * stride(length) * 8
 
 
 @kernel
@@ -35,13 +40,14 @@ def pack_row(row: Array, power: float, place: int, out: Array) -> None:
     """A row [K] as the `place`-th of a tile's rows: blocks of ROWS rows."""
     integers = out.view(np.float64)
     lift, rest = factors(power)
-    at = place * _STRIDE
+    apart = stride(row.size)
+    at = place * apart
     for start in range(0, row.size, BLOCK):
         values = row[start : start + BLOCK]
         block = integers[at : at + values.size]
         for k in range(values.size):
             block[k] = integer(values[k], lift, rest)
-        at += ROWS * _STRIDE
+        at += ROWS * apart
 
 
 @kernel
@@ -58,4 +64,5 @@ def multiply(rows: Array, panel: Array, block: int, length: int, out: Array) -> 
     """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums."""
     first = block * BLOCK
     a, b = rows.view(np.float64), panel.view(np.float64)
-    _multiply(out, 0, COLUMNS, a, block * ROWS * _STRIDE, b, first * COLUMNS, min(BLOCK, length - first))
+    apart = stride(length)
+    _multiply(out, 0, COLUMNS, a, block * ROWS * apart, apart, b, first * COLUMNS, min(BLOCK, length - first))

@@ -24,16 +24,20 @@ _OF_LOW = np.float64(1 - (1 << _LOW_BITS))
 _OF_BOTH = np.float64(1 << _LOW_BITS)
 _OF_HIGH = np.float64((1 << (2 * _LOW_BITS)) - (1 << _LOW_BITS))
 
-_STRIDE = 2 * INT16.stride
-_PLANE = ROWS * _STRIDE
 TILE = ROWS * COLUMNS
 _multiply = INT16.multiply
 
 
 @kernel
+def _stride(length: int) -> int:
+    """Digits from one packed row to the next: no power of two, so that rows do not share sets of the cache."""
+    return (min(length, BLOCK) + 31) // 32 * 32 + 16
+
+
+@kernel
 def rows_size(length: int) -> int:
     """Bytes of a tile's packed rows."""
-    return (length + BLOCK - 1) // BLOCK * 3 * _PLANE * 2
+    return (length + BLOCK - 1) // BLOCK * 3 * ROWS * _stride(length) * 2
 
 
 @kernel
@@ -64,10 +68,11 @@ def _digits(values: Array, start: int, stop: int, power: float, out: Array, at: 
 def pack_row(row: Array, power: float, place: int, out: Array) -> None:
     """A row [K] of float32 as the `place`-th of a tile's rows: blocks, each of three planes of ROWS rows."""
     digits = out.view(np.int16)
-    at = place * _STRIDE
+    stride = _stride(row.size)
+    at = place * stride
     for start in range(0, row.size, BLOCK):
-        _digits(row, start, min(start + BLOCK, row.size), power, digits, at, _PLANE)
-        at += 3 * _PLANE
+        _digits(row, start, min(start + BLOCK, row.size), power, digits, at, ROWS * stride)
+        at += 3 * ROWS * stride
 
 
 @kernel
@@ -91,10 +96,11 @@ def products(rows: Array, panel: Array, block: int, length: int, parts: Array) -
     first = block * BLOCK
     steps = (min(BLOCK, length - first) + 1) // 2
     a, b = rows.view(np.int32), panel.view(np.int32)
-    a_at, b_at = block * 3 * _PLANE // 2, first // 2 * 3 * COLUMNS
+    stride = _stride(length) // 2
+    a_at, b_at = block * 3 * ROWS * stride, first // 2 * 3 * COLUMNS
     for plane in range(3):
-        _multiply(parts, plane * TILE, COLUMNS, a, a_at, b, b_at, steps)
-        a_at += _PLANE // 2
+        _multiply(parts, plane * TILE, COLUMNS, a, a_at, stride, b, b_at, steps)
+        a_at += ROWS * stride
         b_at += steps * COLUMNS
 
 

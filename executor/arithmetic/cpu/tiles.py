@@ -37,14 +37,13 @@ _VECTORS = 3 if _BYTES > 16 or not _X86 else 2
 class Tile:
     """One kind of tile.
 
-    multiply(c, c_at, c_stride, a, a_at, b, b_at, steps) writes c[c_at + r·c_stride + j] = Σ_s a[a_at + r·stride +
-    s]·b[b_at + s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied pairwise, held
-    as one int32. block: the largest number of values in a row, stride the distance between rows of a, in elements.
+    multiply(c, c_at, c_stride, a, a_at, a_stride, b, b_at, steps) writes c[c_at + r·c_stride + j] = Σ_s a[a_at +
+    r·a_stride + s]·b[b_at + s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied
+    pairwise, held as one int32. block: the largest number of values in a row.
     """
 
     columns: int
     block: int
-    stride: int
     multiply: Callable[..., None]
 
 
@@ -68,20 +67,21 @@ def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
 
 
 def _tile(
-    element: Any, lanes: int, vectors: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
+    element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
 ) -> Any:
     """The intrinsic for `vectors` vectors of `lanes` elements; multiply_add(builder, sum, a, b) gives sum + a·b."""
     vector = ir.VectorType(element, lanes)
     size = _BYTES // lanes  # vectors stand where their elements may
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def multiply(_: Any, c: Any, c_at: Any, c_stride: Any, a: Any, a_at: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
+    def multiply(_: Any, c: Any, c_at: Any, c_stride: Any, a: Any, a_at: Any, a_stride: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def pointer(i: int, kind: Any) -> Any:
                 data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
                 return builder.bitcast(builder.gep(data, [arguments[i + 1]]), kind.as_pointer())
 
-            pc, pa, pb, steps = pointer(0, element), pointer(3, element), pointer(5, vector), arguments[7]
+            pc, pa, pb, steps = pointer(0, element), pointer(3, element), pointer(6, vector), arguments[8]
+            rows = [builder.gep(pa, [builder.mul(arguments[5], _I64(row))]) for row in range(ROWS)]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
             builder.position_at_end(loop)
@@ -96,7 +96,7 @@ def _tile(
             undefined = ir.Constant(vector, ir.Undefined)
             new = []
             for row in range(ROWS):
-                value = builder.load(builder.gep(pa, [builder.add(step, _I64(row * stride))]))
+                value = builder.load(builder.gep(rows[row], [step]))
                 spread = builder.shuffle_vector(builder.insert_element(undefined, value, _I32(0)), undefined, lane0)
                 for j in range(vectors):
                     new.append(multiply_add(builder, sums[row * vectors + j], spread, columns[j]))
@@ -113,7 +113,7 @@ def _tile(
             return context.get_dummy_value()
 
         i64 = types.int64
-        return types.void(c, i64, i64, a, i64, b, i64, i64), generate
+        return types.void(c, i64, i64, a, i64, i64, b, i64, i64), generate
 
     return multiply
 
@@ -140,16 +140,16 @@ def _declared(builder: Any, name: str, vector: Any) -> Any:
     return known or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
-def _make(  # noqa: PLR0917
-    element: Any, size: int, vectors: int, block: int, stride: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
+def _make(
+    element: Any, size: int, vectors: int, block: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
 ) -> Tile:
     lanes = _BYTES // size
-    return Tile(lanes * vectors, block, stride, _tile(element, lanes, vectors, stride, multiply_add))
+    return Tile(lanes * vectors, block, _tile(element, lanes, vectors, multiply_add))
 
 
-# Eight rows of a block fit in the first-level cache; a stride that is no power of two keeps them in different sets.
-FLOAT64 = _make(_F64, 8, _VECTORS, 512, 520, _multiply_add_float64)
+# Eight rows of a block fit in the first-level cache.
+FLOAT64 = _make(_F64, 8, _VECTORS, 512, _multiply_add_float64)
 # Two vectors: heads of attention have multiples of 16 components.
-NARROW = _make(_F64, 8, 2, 512, 520, _multiply_add_float64)
+NARROW = _make(_F64, 8, 2, 512, _multiply_add_float64)
 # Digits below 1,537 in size: 896 products of theirs stay below 2^31.
-INT16 = _make(_I32, 4, _VECTORS, 768, 400, _multiply_add_int16)
+INT16 = _make(_I32, 4, _VECTORS, 768, _multiply_add_int16)
