@@ -119,15 +119,22 @@ def _pack(  # noqa: PLR0917
 @kernel
 def _pack_keys(k: Array, head: int, panels: Array, scales: Array) -> bool:
     """Each key a column."""
-    for j in range(k.shape[0]):
-        row, panel, column = k[j, head], panels[j // _COLUMNS], j % _COLUMNS
-        power = scale(row)
-        if power == NOT_FINITE:
-            return False
-        scales[j] = power
-        lift, rest = factors(power)
-        for d in range(row.size):
-            panel[d, column] = integer(row[d], lift, rest)
+    depth = k.shape[2]
+    rows = np.zeros((_COLUMNS, depth))
+    for first in range(0, k.shape[0], _COLUMNS):
+        for c in range(min(_COLUMNS, k.shape[0] - first)):
+            key, row = k[first + c, head], rows[c]
+            power = scale(key)
+            if power == NOT_FINITE:
+                return False
+            scales[first + c] = power
+            lift, rest = factors(power)
+            for d in range(depth):
+                row[d] = integer(key[d], lift, rest)
+        panel = panels[first // _COLUMNS]
+        for d in range(depth):
+            for c in range(_COLUMNS):
+                panel[d, c] = rows[c, d]
     return True
 
 
