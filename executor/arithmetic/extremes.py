@@ -11,7 +11,7 @@ from .zeros import positive_zero
 
 def relu(x: Tensor) -> Tensor:
     """X where x > 0, otherwise +0 (§0)."""
-    return torch.where(x > 0, x, torch.zeros((), dtype=x.dtype, device=x.device))
+    return _without_negative_zero(torch.relu(x))
 
 
 def maximum(a: Tensor, b: Tensor) -> Tensor:

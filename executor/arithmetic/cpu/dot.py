@@ -225,8 +225,9 @@ def _matrix(a: Array, b: Array, out: Array) -> bool:
         mine = slice(p * width, min((p + 1) * width, b.shape[0]))
         if not pack_panel(_FLOAT64, b[mine], panels[p * size : (p + 1) * size], scales[mine]):
             return False
-    at_once = max(1, _TASK_BYTES // rows_size(_FLOAT64, a.shape[1])) * ROWS
-    packed = room(at_once // ROWS * rows_size(_FLOAT64, a.shape[1]) // 8).view(np.uint8)
+    tile_size, tiles = rows_size(_FLOAT64, a.shape[1]), (a.shape[0] + ROWS - 1) // ROWS
+    at_once = min(tiles, max(1, _TASK_BYTES // tile_size)) * ROWS
+    packed = room(at_once // ROWS * tile_size // 8).view(np.uint8)
     for first in range(0, a.shape[0], at_once):
         mine = slice(first, min(first + at_once, a.shape[0]))
         if not _task(_FLOAT64, a[mine], panels, scales, _NO_BIAS, 0, count, packed, out[mine]):

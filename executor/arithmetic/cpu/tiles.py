@@ -51,7 +51,7 @@ LINE = 64
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
+def prefetch(_: Any, array: Any, at: Any) -> Any:
     """Ask for the line of cache so many bytes into an array, soon to be written."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -66,15 +66,24 @@ def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001
     return types.void(array, types.int64), generate
 
 
-def _tile(
-    element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
-) -> Any:
+def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
     """The intrinsic for `vectors` vectors of `lanes` elements; multiply_add(builder, sum, a, b) gives sum + a·b."""
     vector = ir.VectorType(element, lanes)
     size = _BYTES // lanes  # vectors stand where their elements may
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def multiply(_: Any, c: Any, c_at: Any, c_stride: Any, a: Any, a_at: Any, a_stride: Any, b: Any, b_at: Any, steps: Any) -> Any:  # noqa: ARG001, PLR0917
+    def multiply(  # noqa: PLR0917
+        _: Any,
+        c: Any,
+        c_at: Any,
+        c_stride: Any,
+        a: Any,
+        a_at: Any,
+        a_stride: Any,
+        b: Any,
+        b_at: Any,
+        steps: Any,
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def pointer(i: int, kind: Any) -> Any:
                 data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
@@ -140,9 +149,7 @@ def _declared(builder: Any, name: str, vector: Any) -> Any:
     return known or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
-def _make(
-    element: Any, size: int, vectors: int, block: int, multiply_add: Callable[[Any, Any, Any, Any], Any]
-) -> Tile:
+def _make(element: Any, size: int, vectors: int, block: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Tile:
     lanes = _BYTES // size
     return Tile(lanes * vectors, block, _tile(element, lanes, vectors, multiply_add))
 
