@@ -120,9 +120,12 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
     from ...examples.mortgage.train import record, train_and_pin
     from ...executor.journal import Journal
     from ...executor.model import PinnedModel
+    from ...executor.selftest import selftest
     from ...executor.service import Executor
     from .bank import Claiming, Editing, move_one_ulp
 
+    with progress.status("testing this machine's arithmetic; the first time, compiling it, about a minute"):
+        selftest()
     with progress.status("taking 1,989 real mortgage applications"):
         inputs = [record(row) for row in applications()]
     with progress.status("training and pinning the scorer"):
