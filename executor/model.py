@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,11 @@ RECORDS_AT_ONCE: Final = 4096
 TEXTS_AT_ONCE: Final = 32
 
 
+def portable_program(graph: Graph, weights: Mapping[str, torch.Tensor]) -> Program:
+    """The graph bound to portable-1; `weights`, by the manifest's tensor names, say the device. Raises RunError."""
+    return Program(graph, weights, TABLE, PREPARED, NAN_FREE)
+
+
 class ModelError(ReperformError):
     """A directory that does not hold the pinned model it claims to hold."""
 
@@ -66,8 +71,7 @@ class PinnedModel:
         files = {entry.name: _checked(directory, entry, Domain.FILE) for entry in manifest.files}
         _check_signature(manifest, graph)
         weights = load_weights(directory / WEIGHTS, manifest.tensors)
-        program = Program(graph, weights, TABLE, PREPARED, NAN_FREE)
-        return cls(manifest, manifest.model_id, program, encoder(manifest.input, files))
+        return cls(manifest, manifest.model_id, portable_program(graph, weights), encoder(manifest.input, files))
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """One output for each input, the same bits for any number and order of inputs.

@@ -19,10 +19,9 @@ import torch
 from reperform.bench.machine import machine
 from reperform.evidence.values import Input
 from reperform.executor.arithmetic.kernels import serving
-from reperform.executor.arithmetic.operations import TABLE
 from reperform.executor.graph_json import from_json
 from reperform.executor.interpreter import Program
-from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel
+from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel, portable_program
 from reperform.executor.tensors import little_endian
 from reperform.executor.trace import Trace
 from reperform.executor.weights import load_weights
@@ -68,8 +67,7 @@ def answer(name: str, directory: Path, wheels: Path, share: Share, device: str) 
     entry, model = MODELS[name], PinnedModel.load(directory)
     inputs, extent = entry.inputs(wheels), entry.extent(share)
     weights = {n: w.to(device) for n, w in load_weights(directory / WEIGHTS, model.manifest.tensors).items()}
-    # As PinnedModel does, which has no device to name.
-    program = Program(from_json((directory / GRAPH).read_bytes()), weights, TABLE)
+    program = portable_program(from_json((directory / GRAPH).read_bytes()), weights)
     with torch.device("meta"):
         module = entry.native(model.manifest)
     module.load_state_dict(weights, assign=True)
