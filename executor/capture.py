@@ -88,8 +88,7 @@ def _export(
 
 def _check_operations(program: ExportedProgram, operations: Collection[str]) -> None:
     """Refuse what is not among `operations`: the first with its place, the others by name."""
-    calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-    unknown = [node for node in calls if _operation_name(node.target) not in operations]
+    unknown = [node for node in _calls(program) if _operation_name(node.target) not in operations]
     if not unknown:
         return
     name = _operation_name(unknown[0].target)
@@ -143,9 +142,11 @@ def _graph(program: ExportedProgram, names: Mapping[str, str], symbols: tuple[st
                 advice="pin a module that changes no buffer and returns tensors",
             )
         outputs.append(out.arg.name)
-    calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-    nodes = tuple(_node(node) for node in calls)
-    return Graph(tuple(inputs), tuple(weights), nodes, tuple(outputs))
+    return Graph(tuple(inputs), tuple(weights), tuple(map(_node, _calls(program))), tuple(outputs))
+
+
+def _calls(program: ExportedProgram) -> list[torch.fx.Node]:
+    return [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
 
 
 def _node(node: torch.fx.Node) -> Node:

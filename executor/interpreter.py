@@ -139,13 +139,16 @@ def _bind(
     node: Node, table: Mapping[str, Operation], prepared: Mapping[str, Preparation], bound: dict[str, Any]
 ) -> tuple[Node, Operation]:
     """The node and its operation; where a weight can be made ready, both as they are with it, which joins `bound`."""
+    as_it_is = node, table[node.op]
     how = prepared.get(node.op)
     if how is None or node.kwargs or len(node.args) <= how.argument:
-        return node, table[node.op]
+        return as_it_is
     argument = node.args[how.argument]
-    weight = bound.get(argument.name) if isinstance(argument, Ref) else None
-    if not isinstance(argument, Ref) or not isinstance(weight, torch.Tensor) or weight.dim() != 2:
-        return node, table[node.op]
+    if not isinstance(argument, Ref):
+        return as_it_is
+    weight = bound.get(argument.name)
+    if not isinstance(weight, torch.Tensor) or weight.dim() != 2:
+        return as_it_is
     name = f"{argument.name} for {node.op}"  # no graph has a name with a space
     if name not in bound:
         bound[name] = how.prepare(weight)

@@ -11,29 +11,12 @@ from .operands import check_float32, expect
 from .symbols import Entry
 
 
-def lstm(  # noqa: PLR0917
-    x: Tensor,
-    states: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,  # noqa: ARG001  # in training only
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, ...]:
-    """Outputs, and the last hidden and cell states."""
-    expect("aten.lstm", "train", train, False)
-    check_float32("aten.lstm", x, *states, *weights)
-    return recurrent.recurrent(
-        recurrent.lstm, x, tuple(states), weights, has_biases, num_layers, bidirectional, batch_first
-    )
+def _layer(name: str, cell: recurrent.Cell) -> Callable[..., tuple[Tensor, ...]]:
+    """Outputs, and the last states: of an LSTM hidden and cell states, of the others one tensor."""
 
-
-def _one_state(cell: recurrent.Cell) -> Callable[..., tuple[Tensor, ...]]:
     def apply(  # noqa: PLR0917
         x: Tensor,
-        state: Tensor,
+        states: Tensor | Sequence[Tensor],
         weights: Sequence[Tensor],
         has_biases: bool,
         num_layers: int,
@@ -42,16 +25,15 @@ def _one_state(cell: recurrent.Cell) -> Callable[..., tuple[Tensor, ...]]:
         bidirectional: bool,
         batch_first: bool,
     ) -> tuple[Tensor, ...]:
-        expect("aten.gru and aten.rnn", "train", train, False)
-        check_float32("aten.gru and aten.rnn", x, state, *weights)
-        return recurrent.recurrent(cell, x, (state,), weights, has_biases, num_layers, bidirectional, batch_first)
+        expect(name, "train", train, False)
+        given = (states,) if isinstance(states, Tensor) else tuple(states)
+        check_float32(name, x, *given, *weights)
+        return recurrent.recurrent(cell, x, given, weights, has_biases, num_layers, bidirectional, batch_first)
 
     return apply
 
 
 OPERATIONS: Mapping[str, Entry] = {
-    "aten.lstm.input": ("§7", True, lstm),
-    "aten.gru.input": ("§7", True, _one_state(recurrent.gru)),
-    "aten.rnn_tanh.input": ("§7", True, _one_state(recurrent.rnn_tanh)),
-    "aten.rnn_relu.input": ("§7", True, _one_state(recurrent.rnn_relu)),
+    f"aten.{cell.__name__}.input": ("§7", True, _layer(f"aten.{cell.__name__}", cell))
+    for cell in (recurrent.lstm, recurrent.gru, recurrent.rnn_tanh, recurrent.rnn_relu)
 }
