@@ -15,3 +15,16 @@ class UndecidedRoundingError(ReperformError):
 
 class NonFiniteError(ReperformError):
     """A NaN, or an infinity where §0 does not allow one."""
+
+
+def not_finite(operation: str) -> NonFiniteError:
+    """An operand of §2, §3 or §5 that is not a number."""
+    return NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+
+
+def undecided(function: str) -> UndecidedRoundingError:
+    """A function met what should be on its list of midpoints."""
+    return UndecidedRoundingError(
+        f"{function} of an input that is too near to a midpoint and not on the list",
+        advice="run `reperform selftest`, and report this input",
+    )

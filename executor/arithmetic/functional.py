@@ -124,8 +124,8 @@ def layer_norm(
     """X normalised over its last dimensions, which are normalized_shape (§4)."""
     if tuple(x.shape[x.dim() - len(normalized_shape) :]) != tuple(normalized_shape):
         raise RefusedArithmeticError(f"layer_norm over {list(normalized_shape)} of a tensor {list(x.shape)}")
-    _check_length("layer_norm", math.prod(normalized_shape), LONGEST_SUM)
-    return serving(x).layer_norm(x, normalized_shape, weight, bias, eps)
+    w, b = (None if p is None else p.expand(normalized_shape).reshape(-1) for p in (weight, bias))
+    return _normalised(x, math.prod(normalized_shape), w, b, eps, "layer_norm")
 
 
 def group_norm(
@@ -134,8 +134,12 @@ def group_norm(
     """x [N, C, ...] normalised over each of num_groups groups of channels (§4)."""
     if x.shape[1] % num_groups:
         raise RefusedArithmeticError(f"group_norm of {x.shape[1]} channels in {num_groups} groups")
-    _check_length("group_norm", math.prod(x.shape[1:]) // num_groups, LONGEST_SUM)
-    return serving(x).group_norm(x, num_groups, weight, bias, eps)
+    y = _normalised(x, math.prod(x.shape[1:]) // num_groups, None, None, eps, "group_norm")
+    if weight is not None:
+        y = y * _per_channel(weight, x)
+    if bias is not None:
+        y = y + _per_channel(bias, x)
+    return positive_zero(y)
 
 
 def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
@@ -152,15 +156,11 @@ def batch_norm(  # noqa: PLR0917
     eps: float = 1e-5,
 ) -> Tensor:
     """x [N, C, ...] with the recorded statistics [C], as in inference (§4)."""
-
-    def per_channel(values: Tensor) -> Tensor:
-        return values.reshape(-1, *[1] * (x.dim() - 2))
-
     slope = rsqrt((running_var.to(torch.float64) + eps).to(torch.float32))
     if weight is not None:
         slope = slope * weight
-    result = (x - per_channel(running_mean)) * per_channel(slope)
-    return positive_zero(result if bias is None else result + per_channel(bias))
+    result = (x - _per_channel(running_mean, x)) * _per_channel(slope, x)
+    return positive_zero(result if bias is None else result + _per_channel(bias, x))
 
 
 def exp(x: Tensor) -> Tensor:
@@ -220,14 +220,26 @@ def silu(x: Tensor) -> Tensor:
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x·Φ(x), or with approximate="tanh" the function that §1 names gelu_tanh."""
-    if approximate not in {"none", "tanh"}:
-        raise RefusedArithmeticError(f"gelu with approximate={approximate!r} is not defined")
     return serving(x).gelu(x, approximate)
 
 
 def softplus(x: Tensor) -> Tensor:
     """ln(1 + e^x) (§1)."""
     return serving(x).softplus(x)
+
+
+def _normalised(  # noqa: PLR0917
+    x: Tensor, length: int, weight: Tensor | None, bias: Tensor | None, eps: float, operation: str
+) -> Tensor:
+    """X as rows of `length` values, each normalised by itself."""
+    _check_length(operation, length, LONGEST_SUM)
+    rows = x.reshape(x.numel() // max(1, length), length)
+    return serving(x).normalised(rows, weight, bias, eps, operation).reshape(x.shape)
+
+
+def _per_channel(values: Tensor, x: Tensor) -> Tensor:
+    """Values [C] as they meet x [N, C, ...]."""
+    return values.reshape(-1, *[1] * (x.dim() - 2))
 
 
 def _check_length(operation: str, length: int, longest: int) -> None:

@@ -42,7 +42,7 @@ _given = torch.get_num_threads()
 numba.get_num_threads()
 torch.set_num_threads(_given)
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 # Elements that one thread goes through in the time that it takes to wake another.
 _SMALL = 1 << 12
@@ -70,7 +70,7 @@ _CACHE = _cache_folder()
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE or ""
     try:
-        result: Callable[P, R] = numba.njit(cache=_CACHE is not None, **_OPTIONS, **options)(function)
+        result: Callable[P, R] = numba.njit(cache=_CACHE is not None, **OPTIONS, **options)(function)
     finally:
         numba.config.CACHE_DIR = elsewhere
     return result

@@ -14,12 +14,12 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from ..errors import NonFiniteError
+from ..errors import not_finite
 from ..kernels import Operand
 from . import int16
 from .compile import kernel, parallel_kernel, threads
 from .int16 import combined
-from .integers import PRECISION, Array, room
+from .integers import PRECISION, Array, room, rounded
 from .products import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
 from .tiles import LINE, ROWS, prefetch
 
@@ -27,7 +27,6 @@ from .tiles import LINE, ROWS, prefetch
 _TASK_BYTES = 1 << 20
 
 _UNIT = 2.0**-PRECISION
-_NO_BIAS = np.empty(0, np.float32)
 _FLOAT64, _INT16 = int(Product.FLOAT64), int(Product.INT16)
 _TILE16, _COLUMNS16, _BLOCK16, _products16 = int16.TILE, int16.COLUMNS, int16.BLOCK, int16.products
 
@@ -75,7 +74,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         left = a.expand(*batch, *a.shape[-2:]).reshape(-1, *a.shape[-2:]).contiguous()
         right = vectors.expand(*batch, *vectors.shape[-2:]).reshape(-1, *vectors.shape[-2:]).contiguous()
         if not _batched(left.numpy(), right.numpy(), out.view(-1, *out.shape[-2:]).numpy()):
-            raise _not_finite("matmul")
+            raise not_finite("matmul")
     return out
 
 
@@ -86,7 +85,7 @@ def _packed(vectors: Tensor, operation: str, product: Product) -> Packed:
     packed = torch.zeros(panels * panel_size(product, shape[-1]), dtype=torch.uint8)
     scales = torch.empty(vectors.shape[0], dtype=torch.float64)
     if not _pack(product, vectors.numpy(), packed.numpy(), scales.numpy()):
-        raise _not_finite(operation)
+        raise not_finite(operation)
     return Packed(product, shape, packed, scales)
 
 
@@ -94,9 +93,10 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
     x = x.contiguous()
     rows, length = x.shape
     width = packed.scales.numel()
+    bias = torch.zeros(width) if bias is None else bias.contiguous()
     out = torch.empty(rows, width)
     if not (out.numel() and length):
-        return out.zero_() if bias is None else out.zero_() + bias
+        return out.zero_() + bias
     tiles, size = -(-rows // ROWS), rows_size(packed.product, length)
     tasks, groups = _division(tiles, -(-width // columns(packed.product)), size)
     space = torch.empty(threads(), (tiles // tasks + 1) * size, dtype=torch.uint8)
@@ -105,14 +105,14 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
         x.numpy(),
         packed.panels.numpy(),
         packed.scales.numpy(),
-        _NO_BIAS if bias is None else bias.contiguous().numpy(),
+        bias.numpy(),
         tasks,
         groups,
         space.numpy(),
         out.numpy(),
     )
     if not finite:
-        raise _not_finite(operation)
+        raise not_finite(operation)
     return out
 
 
@@ -124,18 +124,20 @@ def _division(tiles: int, panels: int, size: int) -> tuple[int, int]:
     return tasks, max(1, min(panels, threads() // tasks))
 
 
-def _not_finite(operation: str) -> NonFiniteError:
-    return NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+@kernel
+def _pack_one(product: int, vectors: Array, p: int, panels: Array, scales: Array) -> bool:
+    """The p-th panel of vectors [N, K]."""
+    width, size = columns(product), panel_size(product, vectors.shape[1])
+    mine = slice(p * width, min((p + 1) * width, vectors.shape[0]))
+    return pack_panel(product, vectors[mine], panels[p * size : (p + 1) * size], scales[mine])
 
 
 @parallel_kernel
-def _pack(product: int, vectors: Array, out: Array, scales: Array) -> bool:
-    width, size = columns(product), panel_size(product, vectors.shape[1])
-    panels = (vectors.shape[0] + width - 1) // width
-    finite = np.empty(panels, np.bool_)
-    for p in prange(panels):
-        mine = slice(p * width, min((p + 1) * width, vectors.shape[0]))
-        finite[p] = pack_panel(product, vectors[mine], out[p * size : (p + 1) * size], scales[mine])
+def _pack(product: int, vectors: Array, panels: Array, scales: Array) -> bool:
+    count = (vectors.shape[0] + columns(product) - 1) // columns(product)
+    finite = np.empty(count, np.bool_)
+    for p in prange(count):
+        finite[p] = _pack_one(product, vectors, p, panels, scales)
     return bool(finite.all())
 
 
@@ -143,19 +145,15 @@ def _pack(product: int, vectors: Array, out: Array, scales: Array) -> bool:
 def _round(  # noqa: PLR0917
     total: Array, row_scales: Array, scales: Array, bias: Array, row: int, left: int, out: Array
 ) -> None:
-    """The sums of a tile, scaled, into out from [row, left]: RN32, a zero is +0 (§0), then the bias."""
+    """The sums of a tile, scaled and rounded, then the bias, into out from [row, left]."""
     width = total.size // ROWS
     right = min(left + width, out.shape[1])
     column_scales, added = scales[left:right], bias[left:right]
     for r in range(min(ROWS, out.shape[0] - row)):
         unit = row_scales[row + r] * _UNIT * _UNIT
-        values, rounded = total[r * width : (r + 1) * width], out[row + r, left:right]
-        if bias.size:
-            for j in range(rounded.size):
-                rounded[j] = np.float32(values[j] * (unit * column_scales[j])) + np.float32(0.0) + added[j]
-        else:
-            for j in range(rounded.size):
-                rounded[j] = np.float32(values[j] * (unit * column_scales[j])) + np.float32(0.0)
+        values, results = total[r * width : (r + 1) * width], out[row + r, left:right]
+        for j in range(results.size):
+            results[j] = rounded(values[j] * (unit * column_scales[j])) + added[j]
 
 
 @kernel
@@ -168,15 +166,10 @@ def _round_digits(  # noqa: PLR0917
     low, high, both = parts[:_TILE16], parts[_TILE16 : 2 * _TILE16], parts[2 * _TILE16 :]
     for r in range(min(ROWS, out.shape[0] - row)):
         unit = row_scales[row + r] * _UNIT * _UNIT
-        rounded, at = out[row + r, left:right], np.uint64(r * _COLUMNS16)
-        if bias.size:
-            for j in range(np.uint64(rounded.size)):
-                value = combined(low[at + j], high[at + j], both[at + j])
-                rounded[j] = np.float32(value * (unit * column_scales[j])) + np.float32(0.0) + added[j]
-        else:
-            for j in range(np.uint64(rounded.size)):
-                value = combined(low[at + j], high[at + j], both[at + j])
-                rounded[j] = np.float32(value * (unit * column_scales[j])) + np.float32(0.0)
+        results, at = out[row + r, left:right], np.uint64(r * _COLUMNS16)
+        for j in range(np.uint64(results.size)):
+            value = combined(low[at + j], high[at + j], both[at + j])
+            results[j] = rounded(value * (unit * column_scales[j])) + added[j]
 
 
 @kernel
@@ -218,19 +211,21 @@ def _task(  # noqa: PLR0917
 
 @kernel
 def _matrix(a: Array, b: Array, out: Array) -> bool:
-    width, size = columns(_FLOAT64), panel_size(_FLOAT64, a.shape[1])
-    count = (b.shape[0] + width - 1) // width
-    panels, scales = room(count * size // 8).view(np.uint8), np.empty(b.shape[0])
+    size, count = panel_size(_FLOAT64, a.shape[1]), (b.shape[0] + columns(_FLOAT64) - 1) // columns(_FLOAT64)
+    panels, scales, bias = (
+        room(count * size // 8).view(np.uint8),
+        np.empty(b.shape[0]),
+        np.zeros(b.shape[0], np.float32),
+    )
     for p in range(count):
-        mine = slice(p * width, min((p + 1) * width, b.shape[0]))
-        if not pack_panel(_FLOAT64, b[mine], panels[p * size : (p + 1) * size], scales[mine]):
+        if not _pack_one(_FLOAT64, b, p, panels, scales):
             return False
     tile_size, tiles = rows_size(_FLOAT64, a.shape[1]), (a.shape[0] + ROWS - 1) // ROWS
     at_once = min(tiles, max(1, _TASK_BYTES // tile_size)) * ROWS
     packed = room(at_once // ROWS * tile_size // 8).view(np.uint8)
     for first in range(0, a.shape[0], at_once):
         mine = slice(first, min(first + at_once, a.shape[0]))
-        if not _task(_FLOAT64, a[mine], panels, scales, _NO_BIAS, 0, count, packed, out[mine]):
+        if not _task(_FLOAT64, a[mine], panels, scales, bias, 0, count, packed, out[mine]):
             return False
     return True
 

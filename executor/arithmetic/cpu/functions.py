@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 from torch import Tensor, empty_like, float32
 
-from ..errors import RefusedArithmeticError, UndecidedRoundingError
+from ..errors import RefusedArithmeticError, undecided
 from .activations import gelu64, gelu_tanh64, sigmoid64, silu64, softplus64, tanh64
 from .compile import kernel, parallel_kernel
 from .exponential import exp64, log64
@@ -224,10 +224,7 @@ def _apply(name: str, x: Tensor) -> Tensor:
     if status == Status.OUT_OF_DOMAIN:
         raise RefusedArithmeticError(f"{name} is not defined beyond 2^24")
     if status:
-        raise UndecidedRoundingError(
-            f"{name} of an input that is too near to a midpoint and not on the list",
-            advice="run `reperform selftest`, and report this input",
-        )
+        raise undecided(name)
     return result
 
 

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .compile import fma
+from .compile import OPTIONS, fma
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,7 +26,7 @@ _float32_pointer = numba.types.CPointer(numba.types.float32)
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function into each loop that calls it, so that the loop becomes one of vectors."""
-    compiled: Callable[P, R] = numba.njit(forceinline=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    compiled: Callable[P, R] = numba.njit(forceinline=True, **OPTIONS)(function)
     return compiled
 
 

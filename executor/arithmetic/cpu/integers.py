@@ -98,3 +98,9 @@ def room(size: int) -> Array:
     memory = np.empty(size + 8)
     first = (-memory.ctypes.data % 64) // 8
     return memory[first : first + size]
+
+
+@kernel
+def rounded(value: float) -> np.float32:
+    """RN32, a zero as +0 (§0)."""
+    return np.float32(np.float32(value) + np.float32(0.0))

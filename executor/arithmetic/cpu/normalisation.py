@@ -1,17 +1,13 @@
-"""Layer and group normalisation (§4), a row at a time."""
+"""Normalisation (§4), a row at a time."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numba import prange
 from torch import Tensor
 
-from ..errors import NonFiniteError
-from ..zeros import positive_zero
+from ..errors import not_finite
 from .compile import kernel, parallel_kernel, tasks_for
 from .integers import NOT_FINITE, Array, scale, scale64
 from .roots import rsqrt32
@@ -20,32 +16,14 @@ from .sums import exact_sum
 _ABSENT = np.empty(0, np.float32)
 
 
-def layer_norm(
-    x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    """Float32 x normalised over its last dimensions, which are normalized_shape (§4)."""
-    length = math.prod(normalized_shape)
-    w, b = (None if p is None else p.expand(normalized_shape).reshape(-1).contiguous() for p in (weight, bias))
-    return _normalised(x.reshape(-1, length) if x.numel() else x, w, b, eps, "layer_norm").reshape(x.shape)
-
-
-def group_norm(x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Float32 x [N, C, ...] normalised over each of num_groups groups of channels (§4)."""
-    rows = x.reshape(x.shape[0] * num_groups, -1) if x.numel() else x
-    result = _normalised(rows, None, None, eps, "group_norm").reshape(x.shape)
-    for parameter, apply in ((weight, torch.mul), (bias, torch.add)):
-        if parameter is not None:
-            result = apply(result, parameter.reshape(-1, *[1] * (x.dim() - 2)))
-    return positive_zero(result)
-
-
-def _normalised(rows: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, operation: str) -> Tensor:
+def normalised(rows: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, operation: str) -> Tensor:
+    """Each of float32 rows [R, n] normalised, then times weight [n], plus bias [n] (§4)."""
     rows = rows.contiguous()
     out = torch.empty_like(rows)
     if out.numel():
-        w, b = (_ABSENT if p is None else p.numpy() for p in (weight, bias))
+        w, b = (_ABSENT if p is None else p.contiguous().numpy() for p in (weight, bias))
         if not _rows(rows.numpy(), w, b, float(eps), tasks_for(*rows.shape), out.numpy()):
-            raise NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+            raise not_finite(operation)
     return out
 
 

@@ -7,7 +7,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from ..errors import NonFiniteError
+from ..errors import not_finite
 from .compile import kernel, parallel_kernel, tasks_for
 from .integers import NOT_FINITE, Array, factor, nearest_bits, scale
 
@@ -32,7 +32,7 @@ def sum64(vectors: Tensor, operation: str) -> Tensor:
     if not out.numel():
         return out
     if not _sums(rows.numpy(), tasks_for(*rows.shape), out.view(-1).numpy()):
-        raise NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+        raise not_finite(operation)
     return out
 
 

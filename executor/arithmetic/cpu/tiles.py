@@ -58,8 +58,7 @@ def prefetch(_: Any, array: Any, at: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
         data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
-        known = builder.module.globals.get("llvm.prefetch.p0")
-        function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+        function = _declared(builder, "llvm.prefetch.p0", kind)
         builder.call(function, (builder.gep(data, [arguments[1]]), _I32(1), _I32(3), _I32(1)))
         return context.get_dummy_value()
 
@@ -131,22 +130,25 @@ def _multiply_add_float64(builder: Any, total: Any, a: Any, b: Any) -> Any:
     if _X86 and not _AVX2:
         return builder.fadd(total, builder.fmul(a, b))
     name = f"llvm.fma.v{a.type.count}f64"
-    return builder.call(_declared(builder, name, a.type), (a, b, total))
+    return builder.call(_declared(builder, name, _of_three(a.type)), (a, b, total))
 
 
 def _multiply_add_int16(builder: Any, total: Any, a: Any, b: Any) -> Any:
     if HAS_INT16_DOT:
         name = f"llvm.x86.avx512.vpdpwssd.{_BYTES * 8}"
-        return builder.call(_declared(builder, name, a.type), (total, a, b))
+        return builder.call(_declared(builder, name, _of_three(a.type)), (total, a, b))
     half = ir.Constant(a.type, [_I32(16)] * a.type.count)
     high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
     low = builder.mul(*(builder.ashr(builder.shl(v, half), half) for v in (a, b)))
     return builder.add(total, builder.add(low, high))
 
 
-def _declared(builder: Any, name: str, vector: Any) -> Any:
-    known = builder.module.globals.get(name)
-    return known or ir.Function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+def _of_three(vector: Any) -> Any:
+    return ir.FunctionType(vector, [vector] * 3)
+
+
+def _declared(builder: Any, name: str, kind: Any) -> Any:
+    return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
 
 
 def _make(element: Any, size: int, vectors: int, block: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Tile:

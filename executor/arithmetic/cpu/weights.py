@@ -9,7 +9,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from ..errors import NonFiniteError, UndecidedRoundingError
+from ..errors import NonFiniteError, undecided
 from .compile import kernel, parallel_kernel, tasks_for
 from .functions import exp_row, log_row
 from .integers import Array, nearest_bits
@@ -20,7 +20,7 @@ _UNITS, _UNIT = 2.0**40, 2.0**-40
 _MAGNITUDE, _INFINITY = 0x7FFFFFFF, 0x7F800000
 
 
-class Row(IntEnum):
+class Weighed(IntEnum):
     """How a row of weights ended."""
 
     ORDINARY = 0
@@ -29,7 +29,7 @@ class Row(IntEnum):
     UNDECIDED = 3
 
 
-_ORDINARY, _EMPTY, _NOT_FINITE, _UNDECIDED = (int(row) for row in Row)
+_ORDINARY, _EMPTY, _NOT_FINITE, _UNDECIDED = map(int, Weighed)
 
 
 @kernel
@@ -52,11 +52,17 @@ def weigh(row: Array) -> int:
 
 
 @kernel
+def units(weight: np.float32) -> np.int64:
+    """The integer nearest to u·2^40."""
+    return nearest_bits(np.float64(weight) * _UNITS)
+
+
+@kernel
 def count(weights: Array) -> np.int64:
     """The sum of the integers nearest to u·2^40, for weights u of float32 from 0 to 1."""
     total = np.int64(0)
     for i in range(weights.size):
-        total += nearest_bits(np.float64(weights[i]) * _UNITS)
+        total += units(weights[i])
     return total
 
 
@@ -72,15 +78,12 @@ def log_softmax(x: Tensor, dim: int) -> Tensor:
 
 def raise_for(status: int, operation: str) -> None:
     """The error for the worst row of an operation."""
-    if status == Row.NOT_FINITE:
+    if status == Weighed.NOT_FINITE:
         raise NonFiniteError(f"an operand of {operation} holds a NaN or +infinity")
-    if status == Row.EMPTY:
+    if status == Weighed.EMPTY:
         raise NonFiniteError(f"a row of {operation} is -infinity throughout")
-    if status == Row.UNDECIDED:
-        raise UndecidedRoundingError(
-            f"{operation} met an input of exp that is too near to a midpoint and not on the list",
-            advice="run `reperform selftest`, and report this input",
-        )
+    if status == Weighed.UNDECIDED:
+        raise undecided(f"{operation}: exp or log")
 
 
 def _by_rows(x: Tensor, dim: int, logarithm: bool) -> Tensor:

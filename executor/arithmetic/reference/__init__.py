@@ -17,7 +17,7 @@ from .functions import (
     sqrt,
     tanh,
 )
-from .normalisation import group_norm, layer_norm
+from .normalisation import normalised
 from .sums import mean64, sum64
 
 NAME = "reference"
@@ -28,13 +28,12 @@ __all__ = [
     "erf",
     "exp",
     "gelu",
-    "group_norm",
-    "layer_norm",
     "linear",
     "log",
     "log_softmax",
     "matmul",
     "mean64",
+    "normalised",
     "prepare",
     "product",
     "reciprocal",

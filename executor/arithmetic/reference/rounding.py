@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..errors import RefusedArithmeticError, UndecidedRoundingError
+from ..errors import RefusedArithmeticError, undecided
 from .midpoints import MIDPOINTS
 
 Evaluation = Callable[[Tensor], Tensor]
@@ -50,10 +50,7 @@ def _round(name: str, x: Tensor, y: Tensor) -> Tensor:
     away = torch.isin(bits, _listed(name, True, x.device))
     known = away | torch.isin(bits, _listed(name, False, x.device))
     if not bool(known.all()):
-        raise UndecidedRoundingError(
-            f"{name} of an input that is too near to a midpoint and not on the list",
-            advice="run `reperform selftest`, and report this input",
-        )
+        raise undecided(name)
     inner[doubtful] = torch.where(away, outer[doubtful], inner[doubtful])
     return torch.where(y.isnan(), outer, inner)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import NonFiniteError
+from ..errors import not_finite
 
 _EXPONENT_BIAS = 1023
 _SIGNIFICAND_BITS = 52
@@ -81,4 +81,4 @@ def exact_sum(integers: Tensor, dim: int, bits: int) -> Tensor:
 def check_finite(values: Tensor, operation: str) -> None:
     """Raise NonFiniteError unless all values are finite (§0, operands of §2, §3 and §5)."""
     if not bool(torch.isfinite(values).all()):
-        raise NonFiniteError(f"an operand of {operation} holds a NaN or an infinity")
+        raise not_finite(operation)

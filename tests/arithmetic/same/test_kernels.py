@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reperform.executor.arithmetic import cpu, reference
+from reperform.executor import arithmetic
+from reperform.executor.arithmetic import cpu, kernels, reference
 from reperform.executor.arithmetic.cpu import dot
 from reperform.executor.arithmetic.cpu.products import Product
 from reperform.tests.arithmetic.bits import same_bits
@@ -33,6 +34,16 @@ def product(request: pytest.FixtureRequest) -> Iterator[Product]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dot, "serving", lambda: request.param)
         yield request.param
+
+
+def agree(call: Callable[[], Tensor]) -> None:
+    """What a call gives with the reference and with the loops is the same."""
+    results = []
+    for served in (reference, cpu):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "_for", lambda _, served=served: served)
+            results.append(call())
+    assert same_bits(*results)
 
 
 def values(*shape: int, seed: int, spread: float = 8.0) -> Tensor:
@@ -127,10 +138,10 @@ def test_normalisation(rows: int, length: int, weighted: bool, biased: bool, eps
     x = values(rows, length, seed=seed)
     w = values(length, seed=seed + 1) if weighted else None
     b = values(length, seed=seed + 2) if biased else None
-    assert same_bits(cpu.layer_norm(x, [length], w, b, eps), reference.layer_norm(x, [length], w, b, eps))
+    agree(lambda: arithmetic.layer_norm(x, [length], w, b, eps))
     images = values(2, 6, rows, 5, seed=seed)
     w, b = (values(6, seed=seed + i) if there else None for i, there in ((1, weighted), (2, biased)))
-    assert same_bits(cpu.group_norm(images, 3, w, b, eps), reference.group_norm(images, 3, w, b, eps))
+    agree(lambda: arithmetic.group_norm(images, 3, w, b, eps))
 
 
 @settings(max_examples=40)
