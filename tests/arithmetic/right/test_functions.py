@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import mpmath  # type: ignore[import-untyped]
 import pytest
 import torch
 from reperform.executor import arithmetic
-from reperform.executor.arithmetic import exhaustive
-from reperform.executor.arithmetic.reference.functions import EVALUATIONS
 from reperform.executor.arithmetic.reference.midpoints import MIDPOINTS
 from reperform.tests.arithmetic import oracle
 from reperform.tests.arithmetic.bits import from_patterns, random_patterns, same_bits
@@ -52,16 +49,6 @@ def test_random_inputs_are_correctly_rounded(name: str) -> None:
     assert same_bits(function(name)(x), expected)
 
 
-@pytest.mark.parametrize("name", sorted(EVALUATIONS))
-def test_evaluations_in_float64_keep_what_they_promise(name: str) -> None:
-    x = ordinary_inputs(name, 800)
-    x = x[x.abs() > 2.0**-100] if name in {"silu", "gelu", "gelu_tanh"} else x
-    with mpmath.workprec(120):
-        for argument, value in zip(x.tolist(), EVALUATIONS[name](x.to(torch.float64)).tolist(), strict=True):
-            exact = exhaustive.EXACT[name](mpmath.mpf(argument))
-            assert abs(value - exact) < abs(exact) * 2.0**-50, argument.hex()
-
-
 @pytest.mark.parametrize("name", sorted(MIDPOINTS))
 def test_inputs_near_a_midpoint_are_correctly_rounded(name: str) -> None:
     listed = [int(pattern, 16) for patterns in MIDPOINTS[name] for pattern in patterns.split()]
@@ -71,29 +58,20 @@ def test_inputs_near_a_midpoint_are_correctly_rounded(name: str) -> None:
     assert same_bits(function(name)(x), expected)
 
 
-def test_every_function_that_needs_a_list_has_one() -> None:
-    assert set(MIDPOINTS) == set(EVALUATIONS) == set(exhaustive.EXACT)
-
-
-@pytest.mark.parametrize("name", sorted(EVALUATIONS))
-def test_the_list_is_what_the_search_finds(name: str) -> None:
-    # 1.0 to 1.5: a part of the full search, repeated.
-    first, count = 0x3F800000, 1 << 22
-    found = exhaustive.examine(name, first, count)
-    listed = [[p for p in part.split() if first <= int(p, 16) < first + count] for part in MIDPOINTS[name]]
-    assert [found.toward_zero, found.away_from_zero] == listed
-
-
 @pytest.mark.parametrize(
     ("name", "inputs", "outputs"),
     [
-        ("sqrt", [0.0, -0.0, INFINITY, 4.0], [0.0, -0.0, INFINITY, 2.0]),
-        ("rsqrt", [0.0, -0.0, INFINITY, 4.0], [INFINITY, -INFINITY, 0.0, 0.5]),
-        ("reciprocal", [0.0, -0.0, INFINITY, -INFINITY, 2.0**-149], [INFINITY, -INFINITY, 0.0, -0.0, INFINITY]),
+        ("sqrt", [0.0, -0.0, INFINITY, 4.0, 2.0**-148], [0.0, -0.0, INFINITY, 2.0, 2.0**-74]),
+        ("rsqrt", [0.0, -0.0, INFINITY, 4.0, 2.0**-148], [INFINITY, -INFINITY, 0.0, 0.5, 2.0**74]),
+        (
+            "reciprocal",
+            [0.0, -0.0, INFINITY, -INFINITY, 2.0**-149, 2.0**127],
+            [INFINITY, -INFINITY, 0.0, -0.0, INFINITY, 2.0**-127],
+        ),
         ("exp", [0.0, -0.0, INFINITY, -INFINITY, 89.0, -104.0], [1.0, 1.0, INFINITY, 0.0, INFINITY, 0.0]),
         ("log", [0.0, -0.0, INFINITY, 1.0], [-INFINITY, -INFINITY, INFINITY, 0.0]),
-        ("sin", [0.0, -0.0], [0.0, -0.0]),
-        ("cos", [0.0, -0.0], [1.0, 1.0]),
+        ("sin", [0.0, -0.0, 2.0**-149], [0.0, -0.0, 2.0**-149]),
+        ("cos", [0.0, -0.0, 2.0**-149], [1.0, 1.0, 1.0]),
         ("tanh", [0.0, -0.0, INFINITY, -INFINITY, 2.0**-149], [0.0, -0.0, 1.0, -1.0, 2.0**-149]),
         ("erf", [0.0, -0.0, INFINITY, -INFINITY, 2.0**-149], [0.0, -0.0, 1.0, -1.0, 2.0**-149]),
         ("sigmoid", [0.0, -0.0, INFINITY, -INFINITY], [0.5, 0.5, 1.0, 0.0]),
