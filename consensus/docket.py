@@ -31,6 +31,7 @@ class Slot(StrEnum):
     BALLOT_LIST = "ballot-list"
     RELEASE = "release"
     VOTE = "vote"
+    VOTE_LIST = "vote-list"
     ATTESTATION = "attestation"
     SUMMARY = "summary"
 
