@@ -7,9 +7,10 @@ databases are interchangeable behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
@@ -18,6 +19,10 @@ from ..evidence.errors import ReperformError
 
 class DocketError(ReperformError):
     """The docket cannot take or give a document."""
+
+
+class DocketUnreachableError(DocketError):
+    """The docket does not answer, whatever it is asked."""
 
 
 class Slot(StrEnum):
@@ -36,17 +41,30 @@ class Slot(StrEnum):
     SUMMARY = "summary"
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Filings about which something was posted after a position, and the position from which to go on."""
+
+    KIND: ClassVar[str] = "changes/v1"
+    position: int
+    filings: tuple[Digest, ...]
+
+
 class Docket(Protocol):
     """Post and read. Nothing that was posted is ever replaced; the same document posted twice is posted once."""
 
-    def filings(self) -> Iterable[Digest]:
-        """The ids of everything that was filed, in a stable order."""
+    def changes(self, after: int) -> Changes:
+        """What was posted after a position that an earlier answer gave, or since the beginning (0).
+
+        One answer need not hold everything. A docket that cannot tell reports every filing, each time.
+        Raises DocketError.
+        """
         ...
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         """Add a document. Raises DocketError if it cannot be kept."""
         ...
 
-    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
-        """The documents posted so far. They may be anybody's: nothing about them was verified."""
+    def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
+        """The documents posted so far, under every slot. They may be anybody's: nothing about them was verified."""
         ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from ..evidence.documents import from_bytes, to_bytes
 from ..evidence.dsse import Envelope
 from ..evidence.encoding import MAX_BYTES, MalformedError
 from ..evidence.files import write_atomically
-from .docket import DocketError, Slot
+from .docket import Changes, DocketError, Slot
 
 # One filer, one docket, and a panel of at most 1,024 nodes: nothing honest posts more.
 MAX_DOCUMENTS: Final = 4096
@@ -33,8 +33,9 @@ class FolderDocket:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def filings(self) -> Iterator[Digest]:
-        """The ids of everything that was filed, sorted."""
+    def changes(self, after: int) -> Changes:
+        """Every filing, sorted. Times of folders are no position: what comes by media brings its own."""
+        filings = []
         try:
             names = sorted(entry.name for entry in self.folder.iterdir())
         except OSError as error:
@@ -44,9 +45,10 @@ class FolderDocket:
             ) from error
         for name in names:
             try:
-                yield Digest.from_hex(name)
+                filings.append(Digest.from_hex(name))
             except MalformedError:
                 continue  # not a filing: what else people keep in the folder is no business of ours
+        return Changes(after, tuple(filings))
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         """Add a document; posting it again changes nothing."""
@@ -60,9 +62,11 @@ class FolderDocket:
         except OSError as error:
             raise DocketError(f"the docket at {self.folder} cannot take a {slot}: {error.strerror}") from error
 
-    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
+    def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         """The documents posted so far, in the order of their names. What is no envelope is passed over."""
-        place = self.folder / str(filing) / slot
+        return {slot: self._read(self.folder / str(filing) / slot) for slot in Slot}
+
+    def _read(self, place: Path) -> tuple[Envelope, ...]:
         try:
             paths = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
             if len(paths) > MAX_DOCUMENTS:

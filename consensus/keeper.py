@@ -13,8 +13,9 @@ from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
 from ..evidence.keyfile import KeyRing
 from ..evidence.roster import OrganisationRole, Roster
+from .agenda import Agenda
 from .docket import Docket, Slot
-from .proceeding import Phase, Proceeding, phase, take_up
+from .proceeding import Phase, Proceeding, phase
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +45,16 @@ class Keeper:
     def __init__(self, docket: Docket, keys: KeyRing, rosters: Sequence[Roster], patience: Patience) -> None:
         self._docket = docket
         self._keys = keys
-        self._rosters = rosters
         self._patience = patience
         self._id = keys.signing.public.key_id
-        self._ended: dict[Digest, int] = {}
+        self._agenda = Agenda(docket, rosters)
         # Fails at the start, not at the first filing, if this key may not keep a docket.
         rosters[-1].member_as(self._id, OrganisationRole.DOCKET)
         rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
-        """One round over all filings. Returns what could not be taken up, and why. Raises DocketError."""
-        return take_up(
-            self._docket,
-            self._rosters,
-            lambda proceeding: self._advance(proceeding, now),
-            now=now,
-            ended=self._ended,
-        )
+        """One round. Returns what could not be taken up, and why. Raises DocketError."""
+        return self._agenda.take_up(lambda proceeding: self._advance(proceeding, now), now)
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         # What this key signed under another roster would count for nothing, and be signed again at every step.

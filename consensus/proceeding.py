@@ -10,7 +10,7 @@ whoever holds the same documents is in the same phase.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -126,37 +126,7 @@ C = TypeVar("C", Ballot, BallotList, Vote)
 
 def collect(docket: Docket, filing: Digest, rosters: Sequence[Roster]) -> Proceeding:
     """Read and verify everything posted about a filing. Raises ReperformError if it is no valid filing."""
-    return assemble(filing, {slot: docket.read(filing, slot) for slot in Slot}, rosters)
-
-
-def take_up(
-    docket: Docket,
-    rosters: Sequence[Roster],
-    act: Callable[[Proceeding], None],
-    *,
-    now: int,
-    ended: MutableMapping[Digest, int],
-) -> tuple[tuple[Digest, str], ...]:
-    """Do one's part in every proceeding that is not over.
-
-    `ended` is the caller's memory of when cases ended, by filing: what is over is read and verified once more at
-    most, however long the docket lives. Returns what could not be taken up, and why: none may stop the others.
-    Raises DocketError if the docket cannot say what was filed.
-    """
-    refused = []
-    for filing in docket.filings():
-        # The end and not a mark, so that a clock that was ahead for a while costs nobody a case.
-        if now > ended.get(filing, now):
-            continue
-        try:
-            proceeding = collect(docket, filing, rosters)
-            if proceeding.case is not None and phase(proceeding, now) is Phase.CLOSED:
-                ended[filing] = proceeding.case.document.deadlines.attestation
-                continue
-            act(proceeding)
-        except ReperformError as error:
-            refused.append((filing, str(error)))
-    return tuple(refused)
+    return assemble(filing, docket.read(filing), rosters)
 
 
 def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters: Sequence[Roster]) -> Proceeding:

@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..consensus.agenda import Agenda
 from ..consensus.docket import Docket, Slot
-from ..consensus.proceeding import Phase, Proceeding, phase, take_up
+from ..consensus.proceeding import Phase, Proceeding, phase
 from ..evidence.attestation import sign_statement, statement, summary
 from ..evidence.ballot import (
     NONCE_BYTES,
@@ -49,25 +50,18 @@ class Node:
     ) -> None:
         self._docket = docket
         self._keys = keys
-        self._rosters = rosters
         self._notebook = notebook
         self._replay = replay
         self._id = keys.signing.public.key_id
-        self._ended: dict[Digest, int] = {}
+        self._agenda = Agenda(docket, rosters)
         self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
         # Fails at the start, not at the first case, if this key may not vote.
         rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
         rosters[-1].signers(keys)
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
-        """One round over all filings. Returns what could not be taken up, and why. Raises DocketError."""
-        return take_up(
-            self._docket,
-            self._rosters,
-            lambda proceeding: self._advance(proceeding, now),
-            now=now,
-            ended=self._ended,
-        )
+        """One round. Returns what could not be taken up, and why. Raises DocketError."""
+        return self._agenda.take_up(lambda proceeding: self._advance(proceeding, now), now)
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
         case = proceeding.case

@@ -129,14 +129,14 @@ class NoRelease(Liar):
 class TwoOpenings(Liar):
     def step(self, proceeding: Proceeding) -> None:
         super().step(proceeding)
-        if proceeding.case is not None and len(self._docket.read(proceeding.filing_id, Slot.OPENINGS)) < 2:
+        if proceeding.case is not None and len(self._docket.read(proceeding.filing_id)[Slot.OPENINGS]) < 2:
             self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
 
 
 class TwoReleases(Liar):
     def step(self, proceeding: Proceeding) -> None:
         super().step(proceeding)
-        if proceeding.ballot_list is not None and len(self._docket.read(proceeding.filing_id, Slot.RELEASE)) < 2:
+        if proceeding.ballot_list is not None and len(self._docket.read(proceeding.filing_id)[Slot.RELEASE]) < 2:
             self._post(proceeding, Slot.RELEASE, self._release(proceeding))
 
 

@@ -55,7 +55,7 @@ def sealed_for(world: World, filed: FiledDecision, name: str) -> Iterator[bytes]
     if proceeding.case is None:
         return
     contexts = [proceeding.case_id.value, proceeding.filing_id.value, filed.decision.receipt.payload[:16]]
-    contexts += [e.parse(BallotList).list_id.value for e in world.docket.read(filed.filing_id, Slot.BALLOT_LIST)]
+    contexts += [e.parse(BallotList).list_id.value for e in world.docket.read(filed.filing_id)[Slot.BALLOT_LIST]]
     messages = [
         *(() if proceeding.openings is None else proceeding.openings.document.sealed),
         *(() if proceeding.release is None else proceeding.release.document.sealed),

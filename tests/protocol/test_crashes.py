@@ -125,7 +125,7 @@ def test_a_keeper_killed_at_every_write_opens_one_case_and_closes_one_list(world
     kills = live(world, "keeper", DOCKET, others)
     assert kills == ["before", "after"] * WRITES["keeper"]
     for slot in (Slot.CASE, Slot.BALLOT_LIST):
-        assert len(world.docket.read(filed.filing_id, slot)) == 1
+        assert len(world.docket.read(filed.filing_id)[slot]) == 1
     proceeding = world.proceeding(filed.filing_id)
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
     assert set(proceeding.matter().ballots.ballots) == {ballot_id(s.envelope) for s in proceeding.ballots}
@@ -144,7 +144,7 @@ def test_a_filer_killed_at_every_write_hands_over_one_opening_and_one_key(world:
     kills = live(world, "filer", "filer", others)
     assert kills == ["before", "after"] * WRITES["filer"]
     for slot in (Slot.RECEIPT, Slot.FILING, Slot.OPENINGS, Slot.RELEASE):
-        assert len(world.docket.read(filed.filing_id, slot)) == 1
+        assert len(world.docket.read(filed.filing_id)[slot]) == 1
     for _ in range(2):
         proceeding = world.round(filed.filing_id, Filer(world.docket, world.filer_keys, filed), nodes)
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
@@ -159,6 +159,6 @@ def test_what_a_crash_leaves_behind_is_not_read_by_anybody(world: World) -> None
         assert step(world, "node", NODE, when)
     place = world.folder / "docket" / str(filed.filing_id) / Slot.BALLOT
     assert len(list(place.iterdir())) == 1
-    assert world.docket.read(filed.filing_id, Slot.BALLOT) == ()
+    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
     assert not step(world, "node", NODE, "never")
-    assert len(world.docket.read(filed.filing_id, Slot.BALLOT)) == 1
+    assert len(world.docket.read(filed.filing_id)[Slot.BALLOT]) == 1

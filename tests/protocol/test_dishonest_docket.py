@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reperform.consensus.conclusion import NoQuorumError, conclude
-from reperform.consensus.docket import Docket, DocketError, Slot
+from reperform.consensus.docket import Changes, Docket, DocketError, Slot
 from reperform.consensus.folder import FolderDocket
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import Phase, Proceeding, collect, phase
@@ -63,7 +63,7 @@ def test_two_cases_on_one_filing_give_no_verdict_and_no_third_case(world: World)
     for _ in range(5):
         proceeding = world.round(filed.filing_id, filer, nodes)
         world.now += 1000
-    assert len(world.docket.read(filed.filing_id, Slot.CASE)) == 2
+    assert len(world.docket.read(filed.filing_id)[Slot.CASE]) == 2
     assert proceeding.case is None
     assert any("contradict each other" in refused.cause for refused in proceeding.refused)
     with pytest.raises(NoQuorumError, match="not closed"):
@@ -82,7 +82,7 @@ def test_a_list_that_leaves_ballots_out_loses_the_votes_and_the_signatures_of_th
         node.step(world.now)
     close(world, filed.filing_id, ballots_of(world, world.proceeding(filed.filing_id), listed), world.now)
     proceeding = settle(world, filed.filing_id, filer, nodes)
-    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 1
+    assert len(world.docket.read(filed.filing_id)[Slot.BALLOT_LIST]) == 1
     assert len(proceeding.votes) == len(proceeding.attestations) == len(proceeding.summaries) == len(listed)
     left_out = [r for r in caplog.messages if "did not sign" in r and "left this node's ballot off the list" in r]
     assert len(left_out) == len(PANEL) - len(listed)  # said once, however many rounds there were
@@ -104,7 +104,7 @@ def test_two_lists_of_ballots_cancel_each_other(world: World) -> None:
     for names in (PANEL[:2], PANEL[1:]):
         close(world, filed.filing_id, ballots_of(world, proceeding, names), world.now)
     proceeding = settle(world, filed.filing_id, filer, nodes)
-    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 2
+    assert len(world.docket.read(filed.filing_id)[Slot.BALLOT_LIST]) == 2
     assert proceeding.release is None
     assert proceeding.votes == ()
     assert attested(proceeding) is None
@@ -117,17 +117,16 @@ class View:
         self._docket = docket
         self._shown = shown
 
-    def filings(self) -> Iterable[Digest]:
-        return self._docket.filings()
+    def changes(self, after: int) -> Changes:
+        return self._docket.changes(after)
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         self._docket.post(filing, slot, envelope)
 
-    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
-        found = self._docket.read(filing, slot)
-        if slot is not Slot.BALLOT_LIST:
-            return found
-        return tuple(e for e in found if e.parse(BallotList).list_id == self._shown())
+    def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
+        found = self._docket.read(filing)
+        shown = [e for e in found[Slot.BALLOT_LIST] if e.parse(BallotList).list_id == self._shown()]
+        return {**found, Slot.BALLOT_LIST: tuple(shown)}
 
 
 @pytest.mark.parametrize("answer", [model, edited])
@@ -211,7 +210,7 @@ def test_a_case_on_another_filing_or_roster_is_refused(world: World) -> None:
     filed, _ = world.file(world.decision(income="1"))
     other, _ = world.file(world.decision(income="2"))
     world.keeper.step(world.now)
-    for envelope in world.docket.read(other.filing_id, Slot.CASE):
+    for envelope in world.docket.read(other.filing_id)[Slot.CASE]:
         world.docket.post(filed.filing_id, Slot.CASE, envelope)
         elsewhere = replace(envelope.parse(Case), roster=filed.filing_id, filing=world_filing(world, filed.filing_id))
         world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(elsewhere, world.rings[DOCKET].signers))
@@ -250,8 +249,8 @@ def test_a_docket_leaves_the_cases_of_another_docket_alone(tmp_path: Path) -> No
         proceeding = world.round(filed.filing_id, filer, nodes)
         world.now += 700
         assert second_refused == ()
-    assert len(world.docket.read(filed.filing_id, Slot.CASE)) == 1
-    assert len(world.docket.read(filed.filing_id, Slot.BALLOT_LIST)) == 1
+    assert len(world.docket.read(filed.filing_id)[Slot.CASE]) == 1
+    assert len(world.docket.read(filed.filing_id)[Slot.BALLOT_LIST]) == 1
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
 
 
@@ -266,13 +265,13 @@ def test_a_docket_of_a_new_roster_does_not_sign_under_an_old_one(world: World) -
     for _ in range(3):
         ((_, cause),) = keeper.step(world.now)
     assert "not on epoch 1" in cause
-    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+    assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
 
 
 def test_a_docket_whose_clock_is_set_back_waits(world: World) -> None:
     filing, _ = opened(world, world.nodes())
     assert world.keeper.step(START - 5000) == ()
-    assert world.docket.read(filing, Slot.BALLOT_LIST) == ()
+    assert world.docket.read(filing)[Slot.BALLOT_LIST] == ()
     assert world.keeper.step(START + 10) == ()
     assert world.proceeding(filing).ballot_list is not None
 
@@ -318,15 +317,15 @@ class Counting:
         self._docket = docket
         self.reads: Counter[Digest] = Counter()
 
-    def filings(self) -> Iterable[Digest]:
-        return self._docket.filings()
+    def changes(self, after: int) -> Changes:
+        return self._docket.changes(after)
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         self._docket.post(filing, slot, envelope)
 
-    def read(self, filing: Digest, slot: Slot) -> tuple[Envelope, ...]:
-        self.reads[filing] += slot is Slot.FILING
-        return self._docket.read(filing, slot)
+    def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
+        self.reads[filing] += 1
+        return self._docket.read(filing)
 
 
 def test_a_case_that_is_over_is_not_read_again_unless_a_clock_was_ahead(world: World) -> None:

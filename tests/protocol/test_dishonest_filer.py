@@ -112,7 +112,7 @@ def test_nobody_can_file_an_audit_hand_over_nothing_and_have_the_operator_charge
     Filer(world.docket, auditor, filed).file()
     ((_, cause),) = world.keeper.step(world.now)
     assert "audits are not taken yet" in cause
-    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+    assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
     with pytest.raises(RosterRefusedError, match="; file a dispute"):
         world.proceeding(filed.filing_id)
 
@@ -132,7 +132,7 @@ def test_an_audit_that_a_docket_opened_all_the_same_gets_no_ballot(world: World)
     for node in world.nodes():
         ((_, cause),) = node.step(case.deadlines.openings + 1)
         assert "audits are not taken yet" in cause
-    assert world.docket.read(filed.filing_id, Slot.BALLOT) == ()
+    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
 
 
 def test_another_filers_openings_and_release_are_refused(world: World) -> None:
@@ -174,7 +174,7 @@ def test_a_filing_signed_by_another_key_is_refused(world: World) -> None:
     ((name, cause),) = world.keeper.step(world.now)
     assert name == filed.filing_id
     assert "has no say here" in cause
-    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+    assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
 
 
 def test_a_filing_without_its_receipt_is_named_and_passed_over(world: World) -> None:

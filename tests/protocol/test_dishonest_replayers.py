@@ -244,7 +244,7 @@ def test_a_newcomer_does_not_judge_what_an_earlier_roster_judges(world: World) -
         ((_, cause),) = newcomer.step(world.now)
         world.now += 1001
     assert "not on epoch 1" in cause
-    assert world.docket.read(filed.filing_id, Slot.BALLOT) == ()
+    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
 
 
 def test_two_names_with_one_key_are_refused_at_the_roster(world: World) -> None:
@@ -290,7 +290,7 @@ def test_a_document_signed_again_is_the_same_document(tmp_path: Path) -> None:
     again: set[bytes] = set()
     for _ in range(6):
         for slot in (Slot.RECEIPT, Slot.CASE, Slot.BALLOT, Slot.BALLOT_LIST, Slot.VOTE):
-            for envelope in world.docket.read(filed.filing_id, slot):
+            for envelope in world.docket.read(filed.filing_id)[slot]:
                 keys = next(signers[s.key_id] for s in envelope.signatures if s.key_id in signers)
                 if envelope.payload not in again:
                     again.add(envelope.payload)
@@ -298,7 +298,7 @@ def test_a_document_signed_again_is_the_same_document(tmp_path: Path) -> None:
                         filed.filing_id, slot, Envelope.sign_bytes(envelope.payload_type, envelope.payload, keys)
                     )
         proceeding = world.round(filed.filing_id, filer, nodes)
-    assert len(world.docket.read(filed.filing_id, Slot.BALLOT)) == 2 * len(proceeding.ballots) == 6
+    assert len(world.docket.read(filed.filing_id)[Slot.BALLOT]) == 2 * len(proceeding.ballots) == 6
     assert verified(world, proceeding, filed).signed_by == PANEL
 
 
@@ -347,5 +347,5 @@ def test_who_did_not_find_the_answer_does_not_sign_it_even_if_its_own_vote_is_mi
     assert verdict_of(proceeding) is attested(proceeding) is Verdict.UPHELD
     nodes[2].step(world.now)
     nodes[2].step(world.now)
-    assert len(world.docket.read(filed.filing_id, Slot.ATTESTATION)) == 2
+    assert len(world.docket.read(filed.filing_id)[Slot.ATTESTATION]) == 2
     assert len([m for m in caplog.messages if "did not sign UPHELD: this node did not find that answer" in m]) == 1

@@ -86,7 +86,7 @@ def test_a_huge_file_is_not_read_into_memory(world: World) -> None:
     place = world.folder / "docket" / str(filed.filing_id) / Slot.CASE
     place.mkdir()
     _huge(place / f"0{SUFFIX}")
-    assert world.docket.read(filed.filing_id, Slot.CASE) == ()
+    assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
 
 
 def test_things_that_are_no_filings_are_passed_over(world: World) -> None:
@@ -105,7 +105,7 @@ def test_documents_of_other_slots_and_other_filings_count_for_nothing(world: Wor
     nodes = world.nodes()
     first, first_filer = world.file(world.decision(edited, income="1"))
     settle(world, first.filing_id, first_filer, nodes)
-    posted = [envelope for slot in Slot for envelope in world.docket.read(first.filing_id, slot)]
+    posted = [envelope for slot in Slot for envelope in world.docket.read(first.filing_id)[slot]]
     assert len(posted) > 15
     second, second_filer = world.file(world.decision(income="2"))
     for slot in Slot:
@@ -155,7 +155,7 @@ def test_a_node_posts_again_what_was_damaged(world: World, content: bytes) -> No
             path.write_bytes(content)
     proceeding = settle(world, filed.filing_id, filer, nodes)
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
-    assert all(len(world.docket.read(filed.filing_id, slot)) == 3 for slot in (Slot.BALLOT, Slot.ATTESTATION))
+    assert all(len(world.docket.read(filed.filing_id)[slot]) == 3 for slot in (Slot.BALLOT, Slot.ATTESTATION))
 
 
 def test_a_half_written_file_is_never_read(world: World) -> None:
@@ -175,7 +175,7 @@ def test_posting_twice_is_posting_once(world: World) -> None:
     before = {path: path.stat().st_mtime_ns for path in documents(world)}
     filer.file()
     assert {path: path.stat().st_mtime_ns for path in documents(world)} == before
-    assert len(world.docket.read(filed.filing_id, Slot.FILING)) == 1
+    assert len(world.docket.read(filed.filing_id)[Slot.FILING]) == 1
 
 
 def test_a_slot_that_is_flooded_is_an_error_and_not_a_long_wait(world: World) -> None:
@@ -186,7 +186,7 @@ def test_a_slot_that_is_flooded_is_an_error_and_not_a_long_wait(world: World) ->
     for i in range(MAX_DOCUMENTS + 1):
         (place / f"{i}{SUFFIX}").touch()
     with pytest.raises(DocketError, match=f"the limit is {MAX_DOCUMENTS}"):
-        world.docket.read(filed.filing_id, Slot.VOTE)
+        world.docket.read(filed.filing_id)[Slot.VOTE]
     ((name, _),) = world.keeper.step(world.now)
     assert name == filed.filing_id
     assert verdict_of(settle(world, other.filing_id, filer, world.nodes())) is Verdict.UPHELD
@@ -220,7 +220,7 @@ def test_a_notebook_that_cannot_be_used_is_an_error_of_the_node(world: World) ->
     ((name, cause),) = node.step(world.now)
     assert name == filed.filing_id
     assert "cannot be read" in cause
-    assert world.docket.read(filed.filing_id, Slot.BALLOT) == ()
+    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
 
 
 def test_a_page_of_another_case_is_refused(world: World, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ class Schedule:
 
         def step() -> None:
             source, target = self.random.choice(list(Slot)), self.random.choice(list(Slot))
-            found = self.docket.read(self.filed.filing_id, source)
+            found = self.docket.read(self.filed.filing_id)[source]
             if found and left[0]:
                 left[0] -= 1
                 self.docket.post(self.filed.filing_id, target, found[0])
@@ -236,7 +236,7 @@ class Schedule:
             proceeding = self.world.proceeding(self.filed.filing_id)
             if proceeding.case is None or self.random.random() < 0.5:
                 return
-            if len(self.docket.read(self.filed.filing_id, Slot.BALLOT_LIST)) > self.random.randint(0, 1):
+            if len(self.docket.read(self.filed.filing_id)[Slot.BALLOT_LIST]) > self.random.randint(0, 1):
                 return
             cast = [ballot_id(signed.envelope) for signed in proceeding.ballots]
             some = self.random.sample(cast, self.random.randint(0, len(cast)))
