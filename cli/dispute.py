@@ -12,6 +12,7 @@ from ..consensus.conclusion import Conclusion, NoQuorumError, conclude, pack
 from ..consensus.filer import FiledDecision, Filer
 from ..consensus.folder import FolderDocket
 from ..consensus.proceeding import Phase, Proceeding, collect, phase
+from ..evidence.digest import Digest
 from ..evidence.documents import to_bytes
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
@@ -45,6 +46,7 @@ def dispute(
     manifest: Annotated[Path, typer.Option(help="The pinned model's manifest.msgpack.", show_default=False)],
     state: Annotated[Path, typer.Option(help="A private folder for this dispute.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where to write the evidence pack.", show_default=False)],
+    filed_with: Annotated[str | None, typer.Option(help="The docket's node on the roster, if it has several.")] = None,
     disclose: Annotated[bool, typer.Option(help="Show the input and the answers in the pack.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to stay; run again to go on.")] = 3600,
     as_json: AsJson = False,
@@ -64,11 +66,12 @@ def dispute(
     rosters[-1].check_time(now())
     model = read_document(manifest, Manifest)
     mine = read_document(decision, DecisionFile)
-    receipt = open_receipt(mine.receipt, named_roster(rosters, mine.receipt.parse(Receipt).roster)).document
+    judging = named_roster(rosters, mine.receipt.parse(Receipt).roster)
+    receipt = open_receipt(mine.receipt, judging).document
     mine.opening.check(receipt)
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
-    filed, keys = _filed(mine, state)
+    filed, keys = _filed(mine, state, _docket(judging, filed_with))
     place = FolderDocket(docket)
     filer = Filer(place, keys, filed)
     filer.file()
@@ -89,7 +92,19 @@ def dispute(
     raise typer.Exit(exit_status(verified.verdict))
 
 
-def _filed(decision: DecisionFile, state: Path) -> tuple[FiledDecision, KeyRing]:
+def _docket(roster: Roster, name: str | None) -> Digest:
+    """The docket with which to file, by its node's name; it need not be named if the roster has only one."""
+    found = [node for node in roster.dockets() if name in (None, node.name)]
+    if len(found) != 1:
+        names = ", ".join(repr(node.name) for node in roster.dockets())
+        raise MalformedError(
+            f"epoch {roster.epoch} of roster {roster.name!r} has the dockets {names}",
+            advice="name the one that keeps this docket with --filed-with",
+        )
+    return found[0].node_id
+
+
+def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDecision, KeyRing]:
     """The dispute as it was begun in this folder, or a new one."""
     key, record = state / "filer.key", state / "filed-decision.msgpack"
     if record.exists():
@@ -102,7 +117,7 @@ def _filed(decision: DecisionFile, state: Path) -> tuple[FiledDecision, KeyRing]
     key.unlink(missing_ok=True)
     keys = KeyRing.generate()
     keys.write(key)
-    filed = FiledDecision.of(decision, keys)
+    filed = FiledDecision.of(decision, keys, docket)
     write_file(record, to_bytes(filed), mode=0o600)
     return filed, keys
 
@@ -139,8 +154,8 @@ def _concluded(proceeding: Proceeding) -> Conclusion | None:
 
 
 def _expected(proceeding: Proceeding) -> int:
-    """How many keys sign if every node that voted signs."""
-    voted = {signed.document.node for signed in proceeding.votes}
+    """How many keys sign if every node whose vote is listed signs."""
+    voted = {signed.document.node for signed in proceeding.listed_votes()}
     roster = proceeding.roster
     return sum(len(roster.keys_of(node)) for node in roster.panel() if node.node_id in voted)
 

@@ -74,6 +74,7 @@ def report(verified: Verified) -> dict[str, Any]:
                 "node": line.node,
                 "finding": str(line.vote.finding),
                 "reason": None if line.vote.reason is None else str(line.vote.reason),
+                "set_aside": None if line.set_aside is None else str(line.set_aside),
             }
             for line in verified.tally.lines
         ],
@@ -97,9 +98,10 @@ def account(verified: Verified) -> list[str]:
     ]
     for line in verified.tally.lines:
         reason = "" if line.vote.reason is None else f" ({line.vote.reason})"
-        lines.append(f"  finding    {line.organisation}: {line.vote.finding}{reason}")
+        aside = "" if line.set_aside is None else f", set aside: {line.set_aside}"
+        lines.append(f"  finding    {line.organisation}: {line.vote.finding}{reason}{aside}")
     for node in verified.silent:
-        lines.append(f"  SILENT     {node}: committed to a result, and its vote is not in this pack")
+        lines.append(f"  SILENT     {node}: committed to a result, and did not vote before the docket closed the votes")
     for node in verified.disproved:
         lines.append(f"  DISPROVED  {node}: what is disclosed shows that its finding is false")
     signed = ", ".join(verified.signed_by)

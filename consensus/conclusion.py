@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..evidence.attestation import PAYLOAD_TYPE, check_quorum, statement, summary
-from ..evidence.ballot import Finding, Vote, ballot_id
 from ..evidence.digest import Digest
-from ..evidence.dsse import Envelope, Signature, Signed
+from ..evidence.dsse import Envelope, Signature
 from ..evidence.errors import ReperformError
 from ..evidence.keys import SignatureRefusedError
 from ..evidence.manifest import Manifest
 from ..evidence.pack import Disclosure, Pack
 from ..evidence.roster import Roster
-from ..evidence.tally import Tally, Verdict, tally
+from ..evidence.tally import Tally
 from .proceeding import Proceeding
 
 
@@ -33,35 +31,10 @@ class Conclusion:
 
 
 def conclude(proceeding: Proceeding) -> Conclusion:
-    """Join the panel's signatures over the verdict of the votes. Raises NoQuorumError.
-
-    A vote that came after the panel had signed takes nothing from what it signed: otherwise one member could
-    hold back its vote and undo any verdict.
-    """
-    if proceeding.case is None or proceeding.ballot_list is None:
-        raise NoQuorumError("the ballots of this case are not closed")
-    result = proceeding.tally()
-    try:
-        return _signed(proceeding, result)
-    except NoQuorumError:
-        for earlier in _settled(proceeding):
-            try:
-                return _signed(proceeding, earlier)
-            except NoQuorumError:
-                continue
-        raise
-
-
-def _settled(proceeding: Proceeding) -> Iterator[Tally]:
-    """The verdicts that a quorum of votes gave at some time, whatever else was said later."""
-    groups: dict[tuple[Finding, Digest | None, Digest | None], list[Signed[Vote]]] = defaultdict(list)
-    for signed in proceeding.votes:
-        vote = signed.document
-        groups[vote.finding, vote.result.answer, vote.result.trace].append(signed)
-    for votes in groups.values():
-        result = tally(proceeding.matter(), proceeding.ballots, votes)
-        if result.verdict in (Verdict.UPHELD, Verdict.REFUTED):
-            yield result
+    """Join the panel's signatures over the verdict of the listed votes. Raises NoQuorumError."""
+    if proceeding.vote_list is None:
+        raise NoQuorumError("the votes of this case are not closed", advice="wait for the docket to close them")
+    return _signed(proceeding, proceeding.tally())
 
 
 def _signed(proceeding: Proceeding, result: Tally) -> Conclusion:
@@ -114,24 +87,20 @@ def pack(
     manifest: Manifest,
     disclosure: Disclosure | None,
 ) -> Pack:
-    """The evidence pack of a concluded case. It holds the votes that count, and the ballots on the closed list."""
+    """The evidence pack of a concluded case: all ballots and all votes on its lists, whatever they say."""
     matter = proceeding.matter()
-    counted = {line.vote for line in conclusion.tally.counted}
+    if proceeding.ballot_list is None or proceeding.vote_list is None:
+        raise NoQuorumError("the votes of this case are not closed", advice="wait for the docket to close them")
     return Pack(
         rosters=tuple(rosters),
         receipt=proceeding.receipt.envelope,
         manifest=manifest,
         case=matter.case.envelope,
-        ballot_list=_ballot_list(proceeding),
-        ballots=tuple(s.envelope for s in proceeding.ballots if ballot_id(s.envelope) in matter.ballots.ballots),
-        votes=tuple(signed.envelope for signed in proceeding.votes if signed.document in counted),
+        ballot_list=proceeding.ballot_list.envelope,
+        ballots=tuple(signed.envelope for signed in proceeding.listed_ballots()),
+        vote_list=proceeding.vote_list.envelope,
+        votes=tuple(signed.envelope for signed in proceeding.listed_votes()),
         attestation=conclusion.attestation,
         summary=conclusion.summary,
         disclosure=disclosure,
     )
-
-
-def _ballot_list(proceeding: Proceeding) -> Envelope:
-    if proceeding.ballot_list is None:
-        raise NoQuorumError("the ballots of this case are not closed")
-    return proceeding.ballot_list.envelope

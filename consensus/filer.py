@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from ..evidence.ballot import Finding, Vote, ballot_id
+from ..evidence.ballot import Finding, Vote
 from ..evidence.case import Filing, Ground, Openings, PanelOpening, Release, Sealed, filing_id
 from ..evidence.commitment import Role, key_digest, new_key, tag
 from ..evidence.digest import Digest
@@ -33,12 +33,13 @@ class FiledDecision:
     panel_key: bytes
 
     @classmethod
-    def of(cls, decision: DecisionFile, keys: KeyRing, ground: Ground = Ground.DISPUTE) -> Self:
-        """Write and sign a filing, with a fresh panel key."""
+    def of(cls, decision: DecisionFile, keys: KeyRing, docket: Digest, ground: Ground = Ground.DISPUTE) -> Self:
+        """Write and sign a filing with the docket of this id, with a fresh panel key."""
         panel_key = new_key()
         filing = Filing(
             receipt=receipt_id(decision.receipt),
             ground=ground,
+            docket=docket,
             signing=keys.signing.public,
             sealing=keys.sealing.public,
             panel_key=key_digest(panel_key),
@@ -101,7 +102,7 @@ class Filer:
 
     def _release(self, proceeding: Proceeding) -> Release:
         ballots = proceeding.matter().ballots
-        committed = {s.document.node for s in proceeding.ballots if ballot_id(s.envelope) in ballots.ballots}
+        committed = {signed.document.node for signed in proceeding.listed_ballots()}
         nodes = [node for node in proceeding.roster.panel() if node.node_id in committed]
         key = self._filed.decision.opening.output_key
         sealed = tuple(_sealed(node, key, Purpose.OUTPUT_KEY, ballots.list_id.value) for node in nodes)

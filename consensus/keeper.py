@@ -1,4 +1,4 @@
-"""The docket's keeper: opens cases on valid filings, and closes the list of ballots. It decides nothing else."""
+"""The docket's keeper: opens cases on valid filings, closes the ballots, closes the votes. It decides nothing else."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evidence.ballot import BallotList, ballot_id
+from ..evidence.ballot import ballot_id, vote_id
 from ..evidence.case import CHALLENGE_BYTES, Case, Deadlines
 from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
 from ..evidence.keyfile import KeyRing
+from ..evidence.lists import BallotList, VoteList
 from ..evidence.roster import OrganisationRole, Roster
 from .agenda import Agenda
 from .docket import Docket, Slot
@@ -57,37 +58,42 @@ class Keeper:
         return self._agenda.take_up(lambda proceeding: self._advance(proceeding, now), now)
 
     def _advance(self, proceeding: Proceeding, now: int) -> None:
-        # What this key signed under another roster would count for nothing, and be signed again at every step.
-        proceeding.roster.member_as(self._id, OrganisationRole.DOCKET)
+        if proceeding.filing.document.docket != self._id:
+            return  # filed with another docket of this roster
+        case, ballots = proceeding.case, proceeding.ballot_list
         match phase(proceeding, now):
             case Phase.FILED if Slot.CASE not in proceeding.taken:
                 self._post(proceeding, Slot.CASE, self._case(proceeding, now))
-            case Phase.COMMITTING if self._may_close(proceeding, now):
-                ballots = tuple(sorted(ballot_id(signed.envelope) for signed in proceeding.ballots))
-                self._post(proceeding, Slot.BALLOT_LIST, BallotList(proceeding.case_id, ballots, now))
+            case Phase.COMMITTING if case is not None and Slot.BALLOT_LIST not in proceeding.taken:
+                # A clock that was set back waits: a list from before the case was opened would be refused.
+                if now >= case.document.opened and (_complete(proceeding) or now > case.document.deadlines.ballots):
+                    self._post(proceeding, Slot.BALLOT_LIST, self._ballot_list(proceeding, now))
+            case Phase.REVEALING if case is not None and ballots is not None and Slot.VOTE_LIST not in proceeding.taken:
+                everybody = not proceeding.outstanding()
+                if now >= ballots.document.closed and (everybody or now > case.document.deadlines.votes):
+                    self._post(proceeding, Slot.VOTE_LIST, self._vote_list(proceeding, now))
             case _:
                 pass  # it is others' turn
-
-    def _may_close(self, proceeding: Proceeding, now: int) -> bool:
-        """Whether this docket opened the case, has not closed it, and need not wait for more ballots."""
-        case = proceeding.case
-        if case is None or case.document.docket != self._id or Slot.BALLOT_LIST in proceeding.taken:
-            return False
-        if now < case.document.opened:
-            return False  # a clock that was set back; such a list would be refused
-        return _complete(proceeding) or now > case.document.deadlines.ballots
 
     def _case(self, proceeding: Proceeding, now: int) -> Case:
         return Case(
             filing=proceeding.filing.document,
             roster=proceeding.roster.roster_id,
-            docket=self._id,
             challenge=secrets.token_bytes(CHALLENGE_BYTES),
             opened=now,
             deadlines=self._patience.deadlines(now),
         )
 
-    def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList) -> None:
+    def _ballot_list(self, proceeding: Proceeding, now: int) -> BallotList:
+        ballots = tuple(sorted(ballot_id(signed.envelope) for signed in proceeding.ballots))
+        return BallotList(proceeding.case_id, ballots, now)
+
+    def _vote_list(self, proceeding: Proceeding, now: int) -> VoteList:
+        """Every vote that its author signed, whether or not it will count: that is the tally's to say."""
+        votes = tuple(sorted(vote_id(signed.envelope) for signed in proceeding.votes))
+        return VoteList(proceeding.case_id, proceeding.matter().ballots.list_id, votes, now)
+
+    def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList | VoteList) -> None:
         self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, proceeding.roster.signers(self._keys)))
         log.info("filing %s: posted %s", proceeding.filing_id.short(), slot)
 

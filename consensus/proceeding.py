@@ -16,14 +16,14 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from ..evidence.ballot import Ballot, BallotList, Vote, ballot_id, open_ballot_list, open_by_replayer
+from ..evidence.ballot import Ballot, Vote, ballot_id, open_by_replayer, silent, vote_id
 from ..evidence.case import (
     Case,
     Filing,
     Openings,
     Release,
     case_id,
-    check_filer,
+    check_filing,
     filing_id,
     open_by_filer,
     open_case,
@@ -33,6 +33,7 @@ from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
+from ..evidence.lists import BallotList, VoteList, open_list
 from ..evidence.receipt import Receipt, open_receipt, receipt_id
 from ..evidence.roster import Roster, named_roster
 from ..evidence.tally import Matter, Tally, tally
@@ -45,7 +46,7 @@ class Phase(StrEnum):
     FILED = "filed"  # the docket has not opened a case
     OPENED = "opened"  # the filer owes the openings
     COMMITTING = "committing"  # replayers owe their ballots
-    REVEALING = "revealing"  # the filer owes the output's key, replayers their votes
+    REVEALING = "revealing"  # the filer owes the output's key, replayers their votes, the docket their list
     ATTESTING = "attesting"  # replayers owe their signatures
     CLOSED = "closed"
 
@@ -76,6 +77,7 @@ class Proceeding:
     ballot_list: Signed[BallotList] | None
     release: Signed[Release] | None
     votes: tuple[Signed[Vote], ...]
+    vote_list: Signed[VoteList] | None
     attestations: tuple[Envelope, ...]
     summaries: tuple[Envelope, ...]
     refused: tuple[Refused, ...]
@@ -94,15 +96,25 @@ class Proceeding:
             raise MalformedError("the ballots of this case are not closed")
         return Matter(self.roster, self.receipt, self.case, self.ballot_list.document)
 
-    def tally(self) -> Tally:
-        """The tally of the votes so far."""
-        return tally(self.matter(), self.ballots, self.votes)
+    def listed_ballots(self) -> tuple[Signed[Ballot], ...]:
+        """The ballots on the closed list; none while it is not closed."""
+        listed = () if self.ballot_list is None else self.ballot_list.document.ballots
+        return tuple(signed for signed in self.ballots if ballot_id(signed.envelope) in listed)
+
+    def listed_votes(self) -> tuple[Signed[Vote], ...]:
+        """The votes on the closed list; none while it is not closed."""
+        listed = () if self.vote_list is None else self.vote_list.document.votes
+        return tuple(signed for signed in self.votes if vote_id(signed.envelope) in listed)
 
     def outstanding(self) -> frozenset[Digest]:
-        """The nodes with a listed ballot that have not voted."""
-        listed = set() if self.ballot_list is None else set(self.ballot_list.document.ballots)
-        committed = {signed.document.node for signed in self.ballots if ballot_id(signed.envelope) in listed}
-        return frozenset(committed - {signed.document.node for signed in self.votes})
+        """The nodes with a listed ballot that have not voted, as far as is known here."""
+        return silent(self.listed_ballots(), self.votes)
+
+    def tally(self) -> Tally:
+        """The tally of the votes on the list. Raises MalformedError before it is closed."""
+        if self.vote_list is None:
+            raise MalformedError("the votes of this case are not closed")
+        return tally(self.matter(), self.vote_list.document, self.ballots, self.votes)
 
 
 def phase(proceeding: Proceeding, now: int) -> Phase:
@@ -115,13 +127,11 @@ def phase(proceeding: Proceeding, now: int) -> Phase:
     if proceeding.ballot_list is None:
         answered = proceeding.openings is not None or now > deadlines.openings
         return Phase.COMMITTING if answered else Phase.OPENED
-    if proceeding.outstanding() and now <= deadlines.votes:
-        return Phase.REVEALING
-    return Phase.ATTESTING
+    return Phase.REVEALING if proceeding.vote_list is None else Phase.ATTESTING
 
 
 S = TypeVar("S")
-C = TypeVar("C", Ballot, BallotList, Vote)
+C = TypeVar("C", Ballot, BallotList, Vote, VoteList)
 
 
 def collect(docket: Docket, filing: Digest, rosters: Sequence[Roster]) -> Proceeding:
@@ -140,30 +150,38 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
     if issued is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
-    check_filer(request)
+    check_filing(request, roster)
     start = Proceeding(
         filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
-        ballots=(), ballot_list=None, release=None, votes=(), attestations=(), summaries=(), refused=(),
-        taken=frozenset(),
+        ballots=(), ballot_list=None, release=None, votes=(), vote_list=None, attestations=(), summaries=(),
+        refused=(), taken=frozenset(),
     )  # fmt: skip
     case = sieve.only(Slot.CASE, partial(_open_case, filing=request, roster=roster))
     if case is None:
         return replace(start, refused=sieve.refused, taken=sieve.taken)
     name = case_id(case.envelope)
-    ballots = sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name))
-    cast = {ballot_id(signed.envelope) for signed in ballots}
-    closed = sieve.only(Slot.BALLOT_LIST, lambda e: _open_list(e, case.document, roster, name))
-    if closed is not None and not set(closed.document.ballots) <= cast:
-        sieve.refuse(Slot.BALLOT_LIST, "it names ballots that are not at hand")
-        closed = None
-    return replace(
+    opened = replace(
         start,
         case=case,
         openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, request, name)),
-        ballots=ballots,
-        ballot_list=closed,
+        ballots=sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name)),
         release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, request, name)),
         votes=sieve.every(Slot.VOTE, lambda e: _of_case(open_by_replayer(e, Vote, roster), name)),
+    )
+    ballots_closed = sieve.standing(
+        Slot.BALLOT_LIST,
+        lambda e: replace(opened, ballot_list=_of_case(open_list(e, BallotList, case.document, roster), name)),
+        _check_ballot_list,
+    )
+    votes_closed = sieve.standing(
+        Slot.VOTE_LIST,
+        lambda e: replace(
+            ballots_closed or opened, vote_list=_of_case(open_list(e, VoteList, case.document, roster), name)
+        ),
+        _check_vote_list,
+    )
+    return replace(
+        votes_closed or ballots_closed or opened,
         attestations=tuple(posted.get(Slot.ATTESTATION, ())),
         summaries=tuple(posted.get(Slot.SUMMARY, ())),
         refused=sieve.refused,
@@ -212,6 +230,17 @@ class _Sieve:
             return None
         return found[0] if found else None
 
+    def standing(self, slot: Slot, opened: Callable[[Envelope], S], check: Callable[[S], None]) -> S | None:
+        """For what an author says once, and what stands only if it fits what else was posted."""
+        found = self.only(slot, opened)
+        try:
+            if found is not None:
+                check(found)
+        except ReperformError as error:
+            self.refuse(slot, str(error))
+            return None
+        return found
+
 
 def _open_filing(envelope: Envelope, name: Digest) -> Signed[Filing]:
     if filing_id(envelope) != name:
@@ -233,11 +262,25 @@ def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Cas
     return signed
 
 
-def _open_list(envelope: Envelope, case: Case, roster: Roster, name: Digest) -> Signed[BallotList]:
-    signed = _of_case(open_ballot_list(envelope, case.docket, roster), name)
-    if not case.opened <= signed.document.closed <= case.deadlines.attestation:
-        raise MalformedError("it was closed before the case was opened, or after its end")
-    return signed
+def _check_ballot_list(known: Proceeding) -> None:
+    """Raises MalformedError unless the list is closed in time, over ballots that are at hand."""
+    if known.case is None or known.ballot_list is None:
+        raise MalformedError("there is no such list")
+    known.ballot_list.document.check(known.case)
+    if len(known.listed_ballots()) < len(known.ballot_list.document.ballots):
+        raise MalformedError("it names ballots that are not at hand")
+
+
+def _check_vote_list(known: Proceeding) -> None:
+    """Raises MalformedError unless the list is closed in time, over votes that are at hand."""
+    if known.case is None or known.ballot_list is None or known.vote_list is None:
+        raise MalformedError("the ballots are not closed")
+    listed = known.listed_votes()
+    if len(listed) < len(known.vote_list.document.votes):
+        raise MalformedError("it names votes that are not at hand")
+    closed = known.vote_list.document
+    closed.check(known.case, known.ballot_list.document)
+    closed.check_waited(known.case.document, silent(known.listed_ballots(), listed))
 
 
 def _of_case(signed: Signed[C], case: Digest) -> Signed[C]:

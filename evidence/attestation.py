@@ -4,8 +4,8 @@ An in-toto Statement (in-toto attestation framework v1) whose bytes follow from 
 replayer who reaches the verdict signs the same bytes. Beside it the same verdict as a SLSA verification
 summary (slsa.dev/verification_summary/v1), signed by the same nodes.
 
-The votes themselves are not part of the statement: two replayers may have seen a late vote or not, and still
-agree on the verdict. They travel beside it in the evidence pack.
+The statement names the docket's lists of ballots and of votes by their digests: whoever signs it vouches for
+exactly these votes. The votes themselves travel beside it in the evidence pack.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ def statement(matter: Matter, tally: Tally) -> bytes:
         "roster": {"name": matter.roster.name, "epoch": matter.roster.epoch, "id": str(matter.roster.roster_id)},
         "quorum": matter.roster.quorum,
         "ballots": str(matter.ballots.list_id),
+        "votes": str(tally.votes.list_id),
         "answer": None if tally.answer is None else str(tally.answer),
         "trace": None if tally.trace is None else str(tally.trace),
     }
@@ -49,13 +50,13 @@ def statement(matter: Matter, tally: Tally) -> bytes:
 def summary(matter: Matter, tally: Tally) -> bytes:
     """The bytes of the SLSA verification summary of the same verdict.
 
-    `timeVerified` is when the docket closed the ballots: by then the answers had been computed and bound.
+    `timeVerified` is when the docket closed the list of votes: from then on the verdict followed.
     Everything but UPHELD is FAILED: what was not confirmed must not pass.
     """
     passed = tally.verdict is Verdict.UPHELD
     predicate = {
         "verifier": {"id": f"urn:reperform:roster:{matter.roster.roster_id}"},
-        "timeVerified": datetime.fromtimestamp(matter.ballots.closed // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timeVerified": datetime.fromtimestamp(tally.votes.closed // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "resourceUri": f"urn:reperform:decision:{matter.receipt.document.decision.hex()}",
         "policy": {"uri": f"urn:reperform:quorum:{matter.roster.quorum}"},
         "inputAttestations": [

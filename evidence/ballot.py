@@ -6,6 +6,7 @@ the intermediate values, so that a copied ballot opens for nobody but its author
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final, TypeVar
@@ -16,7 +17,6 @@ from .dsse import Envelope, Signed, open_signed
 from .encoding import MalformedError
 from .manifest import ExecutionClass
 from .roster import OrganisationRole, Roster
-from .times import check_range
 
 NONCE_BYTES: Final = 32
 
@@ -84,29 +84,6 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True)
-class BallotList:
-    """The ballots that were in when the docket closed the list, sorted by digest. Signed by the docket.
-
-    `closed` is the docket's clock in milliseconds since 1970.
-    """
-
-    KIND: ClassVar[str] = "ballot-list/v1"
-    case: Digest
-    ballots: tuple[Digest, ...]
-    closed: int
-
-    def __post_init__(self) -> None:
-        if list(self.ballots) != sorted(set(self.ballots)):
-            raise MalformedError("a list of ballots names each once, sorted")
-        check_range(self.closed)
-
-    @property
-    def list_id(self) -> Digest:
-        """How votes name this list."""
-        return digest(Domain.BALLOTS, to_bytes(self))
-
-
-@dataclass(frozen=True, slots=True)
 class Vote:
     """A node's finding. It names everything that it is about, so that it says nothing anywhere else.
 
@@ -141,6 +118,16 @@ def ballot_id(envelope: Envelope) -> Digest:
     return digest(Domain.BALLOT, envelope.payload)
 
 
+def vote_id(envelope: Envelope) -> Digest:
+    """How a list names a vote."""
+    return digest(Domain.VOTE, envelope.payload)
+
+
+def silent(ballots: Iterable[Signed[Ballot]], votes: Iterable[Signed[Vote]]) -> frozenset[Digest]:
+    """The nodes that cast one of these ballots and none of these votes."""
+    return frozenset({signed.document.node for signed in ballots} - {signed.document.node for signed in votes})
+
+
 B = TypeVar("B", Ballot, Vote)
 
 
@@ -149,9 +136,3 @@ def open_by_replayer(envelope: Envelope, cls: type[B], roster: Roster) -> Signed
     document = envelope.parse(cls)
     _, node = roster.member_as(document.node, OrganisationRole.REPLAYER)
     return open_signed(envelope, cls, roster.keys_of(node))
-
-
-def open_ballot_list(envelope: Envelope, docket: Digest, roster: Roster) -> Signed[BallotList]:
-    """Verify that the docket of a case closed this list."""
-    _, node = roster.member_as(docket, OrganisationRole.DOCKET)
-    return open_signed(envelope, BallotList, roster.keys_of(node))

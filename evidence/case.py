@@ -33,11 +33,17 @@ class Ground(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """A request to examine one receipt. `panel_key` is the digest of the key under which replayers tag answers."""
+    """A request to examine one receipt, made to one docket.
+
+    `docket` is the id of that docket's node: a roster may have several, and if each could open a case on one filing,
+    any of them could undo what another has begun. `panel_key` is the digest of the key under which replayers tag
+    answers.
+    """
 
     KIND: ClassVar[str] = "filing/v1"
     receipt: Digest
     ground: Ground
+    docket: Digest
     signing: PublicKey
     sealing: bytes
     panel_key: Digest
@@ -69,12 +75,11 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A filing that the docket has opened. `docket` is the id of the docket's node; it signs the case."""
+    """A filing that its docket has opened. Signed by that docket."""
 
     KIND: ClassVar[str] = "case/v1"
     filing: Filing
     roster: Digest
-    docket: Digest
     challenge: bytes
     opened: int
     deadlines: Deadlines
@@ -101,8 +106,8 @@ def open_filing(envelope: Envelope) -> Signed[Filing]:
     return open_signed(envelope, Filing, (envelope.parse(Filing).signing,))
 
 
-def check_filer(filing: Filing) -> None:
-    """Raises RosterRefusedError unless a case may be opened on this ground.
+def check_filing(filing: Filing, roster: Roster) -> None:
+    """Raises RosterRefusedError unless a case may be opened on this ground, by a docket of this roster.
 
     Whoever holds an opening may dispute. An audit can end in UNANSWERED, a charge against the operator. As long
     as it is the filer who hands over the opening, an auditor could hand over nothing and have that charge signed.
@@ -111,15 +116,16 @@ def check_filer(filing: Filing) -> None:
         raise RosterRefusedError(
             "audits are not taken yet: nobody has asked the operator for the opening", advice="file a dispute"
         )
+    roster.member_as(filing.docket, OrganisationRole.DOCKET)
 
 
 def open_case(envelope: Envelope, roster: Roster) -> Signed[Case]:
-    """Verify that a docket of the roster opened this case under this roster, for a filer who may file it."""
+    """Verify that the docket with which it was filed, on this roster, opened this case under this roster."""
     case = envelope.parse(Case)
-    check_filer(case.filing)
+    check_filing(case.filing, roster)
     if case.roster != roster.roster_id:
         raise RosterRefusedError(f"the case names another roster than epoch {roster.epoch} of {roster.name!r}")
-    _, node = roster.member_as(case.docket, OrganisationRole.DOCKET)
+    _, node = roster.member_as(case.filing.docket, OrganisationRole.DOCKET)
     return open_signed(envelope, Case, roster.keys_of(node))
 
 

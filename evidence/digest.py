@@ -32,6 +32,8 @@ class Domain(StrEnum):
     ROSTER = "roster/v1"
     TENSOR = "tensor/v1"
     TRACE = "trace/v1"
+    VOTE = "vote/v1"
+    VOTES = "votes/v1"
 
 
 @dataclass(frozen=True, slots=True, order=True)

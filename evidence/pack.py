@@ -39,6 +39,7 @@ class Pack:
     case: Envelope
     ballot_list: Envelope
     ballots: tuple[Envelope, ...]
+    vote_list: Envelope
     votes: tuple[Envelope, ...]
     attestation: Envelope
     summary: Envelope

@@ -35,7 +35,7 @@ class OrganisationRole(StrEnum):
 
     OPERATOR = "operator"  # receipts
     REPLAYER = "replayer"  # ballots, votes and attestations
-    DOCKET = "docket"  # cases and the closing of ballots
+    DOCKET = "docket"  # cases, and the closing of ballots and votes
 
 
 class Suite(StrEnum):
@@ -195,6 +195,10 @@ class Roster:
     def panel(self) -> tuple[Node, ...]:
         """The nodes that may vote."""
         return tuple(node for organisation, node in self.members() if organisation.role is OrganisationRole.REPLAYER)
+
+    def dockets(self) -> tuple[Node, ...]:
+        """The nodes with which a dispute can be filed."""
+        return tuple(node for organisation, node in self.members() if organisation.role is OrganisationRole.DOCKET)
 
     def keys_of(self, node: Node) -> tuple[PublicKey, ...]:
         """The keys that must sign whatever this node signs."""

@@ -1,7 +1,8 @@
 """The tally: one pure function from verified documents to a verdict. Every replayer and every reader runs it.
 
-1. A vote counts only if it names this very case and opens its node's ballot, and if its node cast one ballot
-   and one vote. What does not count is set aside with its reason.
+1. A vote counts only if it is on the docket's list of votes, names this very case and opens its node's ballot,
+   and if its node has one ballot and one vote on the lists. What does not count is set aside with its reason.
+   Nothing that is not on a list moves the verdict, so that the verdict is the same for all who hold the lists.
 2. Votes support each other if finding, answer and trace are equal. Support is counted in organisations; one
    whose own nodes contradict each other supports nothing.
 3. A MISMATCH is never outvoted: beside a MATCH, or beside a MISMATCH with another answer, the case is CONTESTED.
@@ -16,10 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .ballot import Ballot, BallotList, Finding, Reason, Vote, ballot_commitment, ballot_id
+from .ballot import Ballot, Finding, Reason, Vote, ballot_commitment, ballot_id, vote_id
 from .case import Case, Ground, case_id
 from .digest import Digest
 from .dsse import Signed
+from .lists import BallotList, VoteList
 from .manifest import ExecutionClass
 from .receipt import Receipt, receipt_id
 from .roster import Organisation, OrganisationRole, Roster
@@ -39,8 +41,9 @@ class SetAside(StrEnum):
     """Why a vote does not count."""
 
     NOT_ON_PANEL = "its organisation may not vote"
+    LATE = "it is not on the closed list of votes"
     ANOTHER_MATTER = "it names another case, receipt, roster, model or list of ballots"
-    NO_BALLOT = "its node has no ballot on the closed list"
+    NO_BALLOT = "its node has no ballot on the closed list of ballots"
     TWO_BALLOTS = "its node cast two ballots"
     TWO_VOTES = "its node signed two different votes"
     BALLOT_BROKEN = "it does not open its node's ballot"
@@ -90,8 +93,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The verdict, the answer and trace that a quorum agreed on (UPHELD and REFUTED only), and every vote."""
+    """The verdict, the answer and trace that a quorum agreed on (UPHELD and REFUTED only), and every vote.
 
+    `votes` is the list over which the verdict was taken; `lines` may hold votes that are not on it, set aside.
+    """
+
+    votes: VoteList
     verdict: Verdict
     answer: Digest | None
     trace: Digest | None
@@ -103,23 +110,25 @@ class Tally:
         return tuple(line for line in self.lines if line.set_aside is None)
 
 
-def tally(matter: Matter, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> Tally:
+def tally(matter: Matter, listed: VoteList, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> Tally:
     """Judge a case. Ballots and votes must have had their signatures verified; nothing else is assumed."""
-    names, on_list = matter.names(), frozenset(matter.ballots.ballots)
-    listed = [signed for signed in ballots if ballot_id(signed.envelope) in on_list]
-    ballots_of = _by_node(listed)
+    names, on_ballots, on_votes = matter.names(), frozenset(matter.ballots.ballots), frozenset(listed.votes)
+    ballots_of = _by_node(signed for signed in ballots if ballot_id(signed.envelope) in on_ballots)
     votes_of = _by_node(votes)
     lines = []
     for node_id in sorted(votes_of):
         distinct = {signed.envelope.payload: signed for signed in votes_of[node_id]}
+        in_time = {payload for payload, signed in distinct.items() if vote_id(signed.envelope) in on_votes}
+        organisation, node = matter.roster.member(node_id)
         for payload in sorted(distinct):
-            organisation, node = matter.roster.member(node_id)
             vote = distinct[payload].document
-            why = _set_aside(names, organisation, vote, ballots_of.get(node_id, []), len(distinct))
+            why: SetAside | None = SetAside.LATE
+            if payload in in_time:
+                why = _set_aside(names, organisation, vote, ballots_of.get(node_id, []), len(in_time))
             lines.append(Line(organisation.name, node.name, vote, why))
     counted = [line for line in lines if line.set_aside is None]
     verdict, answer, trace = _verdict(counted, matter.roster.quorum, matter.case.document.filing.ground)
-    return Tally(verdict, answer, trace, tuple(lines))
+    return Tally(listed, verdict, answer, trace, tuple(lines))
 
 
 def _named(vote: Vote) -> tuple[object, ...]:

@@ -5,12 +5,13 @@ It needs the pack, the root keys that the reader trusts, and nothing else: no ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .attestation import check_quorum, statement, summary
-from .ballot import Ballot, Finding, Vote, ballot_id, open_ballot_list, open_by_replayer
+from .ballot import Ballot, Finding, Vote, ballot_id, open_by_replayer, silent, vote_id
 from .case import Case, open_case
 from .commitment import Commitment, CommitmentBrokenError, Role, key_digest, tag
 from .digest import Digest
@@ -18,6 +19,7 @@ from .documents import from_bytes
 from .dsse import Signed
 from .encoding import MalformedError
 from .errors import ReperformError
+from .lists import BallotList, VoteList, open_list
 from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
@@ -58,7 +60,7 @@ class Verified:
     roster: Roster
     tally: Tally
     signed_by: tuple[str, ...]
-    silent: tuple[str, ...]  # nodes with a ballot on the closed list and no vote in the pack, sorted
+    silent: tuple[str, ...]  # nodes with a listed ballot and no listed vote, sorted
     disproved: tuple[str, ...]  # nodes whose counted MATCH or MISMATCH the disclosure shows to be false, sorted
     disclosed: Disclosed | None
 
@@ -70,11 +72,11 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     2. Every roster is signed by a threshold of root keys: the first by `roots`, each later one by its predecessor's.
     3. The receipt names one of these rosters, and an executor of its operator signed it while it was in force.
     4. The model manifest is the one whose id the receipt names, of the same execution class.
-    5. A docket of that roster opened the case on a dispute, and it is about this receipt.
-    6. The docket closed one list of ballots, and the pack holds exactly these, each signed by its panel node.
-    7. Every vote is signed by its panel node, and stands in the pack once.
-    8. The votes, tallied, give a verdict; none of them is set aside.
-    9. A quorum of the roster's organisations signed the statement of exactly this verdict.
+    5. The docket of that roster with which a dispute was filed opened the case, and it is about this receipt.
+    6. The docket closed a list of ballots in time, and the pack holds exactly these, each by its panel node.
+    7. The docket closed a list of votes over these ballots in time.
+    8. The pack holds exactly these votes, each by its panel node; nobody who could still vote was left out.
+    9. A quorum of the roster's organisations signed the statement of exactly the verdict that these votes give.
     10. The same organisations signed the same verdict as a verification summary.
     11. What is disclosed is what was committed, and does not disprove the verdict: beside the quorum's answer, the
         output equals it if the verdict is UPHELD, and differs from it if it is REFUTED. A single vote that it
@@ -95,19 +97,22 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         if case.document.filing.receipt != receipt_id(pack.receipt):
             raise MalformedError("the case is about another receipt")
     with _step(6, "the ballots"):
-        ballot_list = open_ballot_list(pack.ballot_list, case.document.docket, roster)
-        matter = Matter(roster, receipt, case, ballot_list.document)
-        ballots = _check_ballots(pack, matter)
-    with _step(7, "the votes"):
-        if len({envelope.payload for envelope in pack.votes}) != len(pack.votes):
-            raise MalformedError("the same vote stands in the pack twice")
-        votes = [open_by_replayer(envelope, Vote, roster) for envelope in pack.votes]
-    with _step(8, "the tally"):
-        result = tally(matter, ballots, votes)
-        for line in result.lines:
-            if line.set_aside is not None:
-                raise MalformedError(f"a vote of node {line.node!r} does not count: {line.set_aside}")
+        ballot_list = open_list(pack.ballot_list, BallotList, case.document, roster).document
+        ballot_list.check(case)
+        matter = Matter(roster, receipt, case, ballot_list)
+        ballots = [_of_case(open_by_replayer(envelope, Ballot, roster), matter) for envelope in pack.ballots]
+        if tuple(sorted(ballot_id(envelope) for envelope in pack.ballots)) != ballot_list.ballots:
+            raise MalformedError("the ballots are not those on the closed list")
+    with _step(7, "the list of votes"):
+        vote_list = open_list(pack.vote_list, VoteList, case.document, roster).document
+        vote_list.check(case, ballot_list)
+    with _step(8, "the votes"):
+        votes = [_of_case(open_by_replayer(envelope, Vote, roster), matter) for envelope in pack.votes]
+        if tuple(sorted(vote_id(envelope) for envelope in pack.votes)) != vote_list.votes:
+            raise MalformedError("the votes are not those on the closed list")
+        vote_list.check_waited(case.document, silent(ballots, votes))
     with _step(9, "the quorum's attestation"):
+        result = tally(matter, vote_list, ballots, votes)
         signed_by = check_quorum(pack.attestation, statement(matter, result), roster)
     with _step(10, "the verification summary"):
         if check_quorum(pack.summary, summary(matter, result), roster) != signed_by:
@@ -125,10 +130,13 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         roster=roster,
         tally=result,
         signed_by=signed_by,
-        silent=_silent(roster, ballots, votes),
+        silent=_names(roster, silent(ballots, votes)),
         disproved=_disproved(pack.disclosure, result),
         disclosed=disclosed,
     )
+
+
+C = TypeVar("C", Ballot, Vote)
 
 
 @contextmanager
@@ -146,20 +154,14 @@ def _check_manifest(manifest: Manifest, receipt: Receipt) -> None:
         raise MalformedError(f"it is of class {manifest.execution_class}, the receipt of {receipt.execution_class}")
 
 
-def _check_ballots(pack: Pack, matter: Matter) -> list[Signed[Ballot]]:
-    if matter.ballots.case != matter.case_id:
-        raise MalformedError("the list of ballots belongs to another case")
-    if tuple(sorted(ballot_id(envelope) for envelope in pack.ballots)) != matter.ballots.ballots:
-        raise MalformedError("the ballots are not those on the closed list")
-    if not matter.case.document.opened <= matter.ballots.closed:
-        raise MalformedError("the list of ballots was closed before the case was opened")
-    return [open_by_replayer(envelope, Ballot, matter.roster) for envelope in pack.ballots]
+def _of_case(signed: Signed[C], matter: Matter) -> Signed[C]:
+    if signed.document.case != matter.case_id:
+        raise MalformedError(f"a {signed.document.KIND.partition('/')[0]} of another case is on the list")
+    return signed
 
 
-def _silent(roster: Roster, ballots: Sequence[Signed[Ballot]], votes: Sequence[Signed[Vote]]) -> tuple[str, ...]:
-    """A docket or a finder can leave a vote out of a pack, but not the ballot that announced it."""
-    missing = {signed.document.node for signed in ballots} - {signed.document.node for signed in votes}
-    return tuple(sorted(node.name for node in roster.panel() if node.node_id in missing))
+def _names(roster: Roster, nodes: Collection[Digest]) -> tuple[str, ...]:
+    return tuple(sorted(node.name for node in roster.panel() if node.node_id in nodes))
 
 
 def _check_disclosure(disclosure: Disclosure, matter: Matter, result: Tally) -> Disclosed:

@@ -1,7 +1,7 @@
 """A replayer node: computes blind, commits, votes, tallies, signs. One step at a time, and never twice.
 
 Whatever others will see is in the notebook before it is posted, so a node may be killed at any moment and
-goes on with the same words.
+goes on with the same words. So are the votes that it saw: what it knows of, no list may leave out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from ..consensus.agenda import Agenda
 from ..consensus.docket import Docket, Slot
@@ -23,7 +24,8 @@ from ..evidence.ballot import (
     Result,
     Vote,
     ballot_commitment,
-    ballot_id,
+    silent,
+    vote_id,
 )
 from ..evidence.case import Case, PanelOpening, Sealed
 from ..evidence.commitment import CommitmentBrokenError, Role, tag
@@ -40,6 +42,10 @@ from .notebook import Notebook, Page
 from .replay import IndeterminateError, Replay
 
 log = logging.getLogger(__name__)
+
+# Honest parties' clocks agree to this (milliseconds; NTP keeps them far closer). A vote that was here by its deadline,
+# less this, was there for any honest docket that closed the votes after the deadline.
+CLOCKS: Final = 500
 
 
 class Node:
@@ -75,7 +81,7 @@ class Node:
             case Phase.REVEALING:
                 self._vote(proceeding, case.document, now)
             case Phase.ATTESTING:
-                self._attest(proceeding)
+                self._attest(proceeding, case.document, now)
             case _:
                 pass  # it is others' turn
 
@@ -96,7 +102,7 @@ class Node:
         """Replay the opening; None while it has not arrived and may still do so."""
         sealed = _for(self._id, () if proceeding.openings is None else proceeding.openings.document.sealed)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        blank = Page(proceeding.case_id, Result(None, None, nonce), None, b"", None, None, None)
+        blank = Page(proceeding.case_id, Result(None, None, nonce), None, b"", None, (), None, None)
         if sealed is None:
             return replace(blank, reason=Reason.UNANSWERED) if now > case.deadlines.openings else None
         receipt = proceeding.receipt.document
@@ -118,10 +124,12 @@ class Node:
         return replace(blank, result=Result(answer, trace, nonce), output=replayed.output)
 
     def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
-        page = self._notebook.read(proceeding.case_id)
+        page = self._witness(proceeding, case, now)
         if page is None or self._id not in proceeding.outstanding():
             return
         if page.vote is None:
+            if now > case.deadlines.votes:
+                return  # the list may be closed at any moment; who says nothing now can still sign
             vote = self._decide(proceeding, case, page, now)
             if vote is None:
                 return  # the key may still come
@@ -176,11 +184,26 @@ class Node:
             sealed_answer=answer,
         )
 
-    def _attest(self, proceeding: Proceeding) -> None:
+    def _witness(self, proceeding: Proceeding, case: Case, now: int) -> Page | None:
+        """This node's page, with the votes that are posted in time: one of each node, which are not this one's."""
         page = self._notebook.read(proceeding.case_id)
+        if page is None or now > case.deadlines.votes - CLOCKS:
+            return page
+        known = {self._id, *(envelope.parse(Vote).node for envelope in page.witnessed)}
+        listed = {signed.document.node for signed in proceeding.listed_ballots()}
+        new = {s.document.node: s.envelope for s in proceeding.votes if s.document.node in listed - known}
+        if new:
+            page = replace(page, witnessed=(*page.witnessed, *new.values()))
+            self._notebook.write(page)
+        return page
+
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        page = self._witness(proceeding, case, now)
         if page is None:
             return  # who took no part does not sign
         if page.attestation is None or page.summary is None:
+            if silent(proceeding.listed_ballots(), proceeding.listed_votes()) and now <= case.deadlines.votes:
+                return  # such a list can only be from a clock that is ahead: votes may still come
             matter, result = proceeding.matter(), proceeding.tally()
             refusal = self._refusal(proceeding, page, result)
             if refusal is not None:
@@ -204,13 +227,20 @@ class Node:
         """Why this node does not sign a verdict, if it does not.
 
         Its signature says more than that the votes were counted: that its own work was among what was counted,
-        and does not contradict the verdict. A docket that closes the list over the ballots that it likes gets
-        no signature from those whom it left out.
+        that it does not contradict the verdict, and that nobody whose vote this node saw in time was left out. A
+        docket that closes its lists over what it likes gets no signature from those who know of more.
         """
-        name, listed = proceeding.case_id, proceeding.matter().ballots.ballots
+        name, ballots, votes = proceeding.case_id, proceeding.listed_ballots(), proceeding.listed_votes()
         mine = Ballot(name, self._id, ballot_commitment(name, self._id, page.result))
-        if not any(signed.document == mine and ballot_id(signed.envelope) in listed for signed in proceeding.ballots):
+        if mine not in [signed.document for signed in ballots]:
             return "the docket left this node's ballot off the list"
+        if page.vote is not None and vote_id(page.vote) not in result.votes.votes:
+            return "the docket left this node's vote off the list"
+        missing = silent(ballots, votes)
+        for envelope in page.witnessed:
+            node = envelope.parse(Vote).node
+            if node in missing:
+                return f"the docket left out a vote that was here in time, by node {node.short()}"
         if result.answer is not None and result.answer != page.result.answer:
             return "this node did not find that answer"
         return None

@@ -24,7 +24,11 @@ class NotebookError(ReperformError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A node's work on one case. `output` is empty, and `reason` is set, if the run gave no answer."""
+    """A node's work on one case. `output` is empty, and `reason` is set, if the run gave no answer.
+
+    `witnessed` are others' votes, one of a node, that this node saw posted in time. It does not sign a verdict that
+    leaves out any of those nodes; a docket could not make it forget them by waiting until it is restarted.
+    """
 
     KIND: ClassVar[str] = "page/v1"
     case: Digest
@@ -32,6 +36,7 @@ class Page:
     reason: Reason | None
     output: bytes
     vote: Envelope | None
+    witnessed: tuple[Envelope, ...]
     attestation: Envelope | None
     summary: Envelope | None
 

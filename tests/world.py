@@ -130,9 +130,13 @@ class World:
         )
         return DecisionFile(Envelope.sign(receipt, self.rings[BANK].signers), opening)
 
+    def filing(self, decision: DecisionFile, docket: str = DOCKET) -> FiledDecision:
+        """A dispute of this world's filer, not filed yet."""
+        return FiledDecision.of(decision, self.filer_keys, self.rings[docket].signing.public.key_id)
+
     def file(self, decision: DecisionFile) -> tuple[FiledDecision, Filer]:
         """File a dispute."""
-        filed = FiledDecision.of(decision, self.filer_keys)
+        filed = self.filing(decision)
         filer = Filer(self.docket, self.filer_keys, filed)
         filer.file()
         return filed, filer

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from reperform.evidence.attestation import sign_statement, statement, summary
-from reperform.evidence.ballot import Ballot, BallotList, Finding, Reason, Result, Vote, ballot_commitment, ballot_id
+from reperform.evidence.ballot import Ballot, Finding, Reason, Result, Vote, ballot_commitment, ballot_id, vote_id
 from reperform.evidence.case import Case, Deadlines, Filing, Ground, case_id
 from reperform.evidence.commitment import Commitment, Role, key_digest, tag
 from reperform.evidence.digest import Digest, Domain, digest
@@ -25,6 +25,7 @@ from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope, Signed
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.keys import SigningKey
+from reperform.evidence.lists import BallotList, VoteList
 from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.receipt import Receipt, receipt_id
@@ -79,6 +80,7 @@ class Scene:
     panel: Mapping[str, int] = field(default_factory=lambda: PANEL)
     quorum: int = 2
     ground: Ground = Ground.DISPUTE
+    dockets: Sequence[str] = (DOCKET,)
     output: bytes = OUTPUT
 
     @property
@@ -109,7 +111,7 @@ class Scene:
     @cached_property
     def roster(self) -> Roster:
         """Epoch 1."""
-        roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
+        roles = {BANK: OrganisationRole.OPERATOR, **dict.fromkeys(self.dockets, OrganisationRole.DOCKET)}
         return Roster(
             name="mortgages",
             epoch=1,
@@ -121,7 +123,7 @@ class Scene:
                 Organisation(
                     name, roles.get(name, OrganisationRole.REPLAYER), tuple(self.member(n) for n in self.nodes_of(name))
                 )
-                for name in (BANK, DOCKET, *self.panel)
+                for name in (BANK, *self.dockets, *self.panel)
             ),
             quorum=self.quorum,
             suite=self.suite,
@@ -162,12 +164,13 @@ class Scene:
         filing = Filing(
             receipt=receipt_id(receipt),
             ground=self.ground,
+            docket=self.node_id(DOCKET),
             signing=filer.signing.public,
             sealing=filer.sealing.public,
             panel_key=key_digest(self.key("panel")),
         )
         times = Deadlines(*(START + 1000 * i for i in range(1, 6)))
-        case = Case(filing, self.roster.roster_id, self.node_id(DOCKET), self.key("challenge"), START, times)
+        case = Case(filing, self.roster.roster_id, self.key("challenge"), START, times)
         return replace(case, **changes)
 
     def result(self, node: str, output: bytes | None, trace: str = "a trace") -> Result:
@@ -200,6 +203,7 @@ class Story:
     ballots: tuple[Envelope, ...] = ()
     ballot_list: Envelope | None = None
     votes: tuple[Envelope, ...] = ()
+    vote_list: Envelope | None = None
     attestation: Envelope | None = None
     summary: Envelope | None = None
 
@@ -241,9 +245,14 @@ class Story:
         )
         return Envelope.sign(replace(vote, **changes), self.scene.signers(by or node))
 
-    def with_votes(self, votes: Sequence[Envelope] | None = None) -> Story:
-        """These votes; by default everybody's."""
-        return replace(self, votes=tuple(self.vote(node) for node in self.results) if votes is None else tuple(votes))
+    def with_votes(self, votes: Iterable[Envelope] | None = None, by: str = DOCKET, **changes: Any) -> Story:
+        """The docket closes the list of these votes after their deadline; by default everybody's."""
+        votes = [self.vote(node) for node in self.results] if votes is None else votes
+        votes = tuple(sorted(votes, key=vote_id))
+        names = tuple(sorted({vote_id(v) for v in votes}))
+        closed = VoteList(case_id(self.case), self.matter().ballots.list_id, names, START + 4001)
+        envelope = Envelope.sign(replace(closed, **changes), self.scene.signers(by))
+        return replace(self, votes=votes, vote_list=envelope)
 
     def matter(self) -> Matter:
         """What the votes are about."""
@@ -257,10 +266,16 @@ class Story:
             roster, signed(self.receipt, Receipt), signed(self.case, Case), self.ballot_list.parse(BallotList)
         )
 
+    def votes_closed(self) -> VoteList:
+        """The list of votes."""
+        assert self.vote_list is not None
+        return self.vote_list.parse(VoteList)
+
     def tally(self) -> Tally:
         """The tally of the votes."""
         ballots = [signed(envelope, Ballot) for envelope in self.ballots]
-        return tally(self.matter(), ballots, [signed(envelope, Vote) for envelope in self.votes])
+        votes = [signed(envelope, Vote) for envelope in self.votes]
+        return tally(self.matter(), self.votes_closed(), ballots, votes)
 
     def attested(self, by: Sequence[str] | None = None, result: Tally | None = None) -> Story:
         """Attestation and summary of the tally (or of another verdict), by these nodes; by default everybody."""
@@ -285,6 +300,7 @@ class Story:
     def pack(self, **changes: Any) -> Pack:
         """Everything in one pack, without a disclosure."""
         assert self.ballot_list is not None
+        assert self.vote_list is not None
         assert self.attestation is not None
         assert self.summary is not None
         pack = Pack(
@@ -294,6 +310,7 @@ class Story:
             case=self.case,
             ballot_list=self.ballot_list,
             ballots=self.ballots,
+            vote_list=self.vote_list,
             votes=self.votes,
             attestation=self.attestation,
             summary=self.summary,

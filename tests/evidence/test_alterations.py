@@ -38,7 +38,8 @@ STEPS = {
     "case": 5,
     "ballot_list": 6,
     "ballots": 6,
-    "votes": 7,
+    "vote_list": 7,
+    "votes": 8,
     "attestation": 9,
     "summary": 10,
 }
@@ -194,10 +195,10 @@ def test_every_field_of_the_pack_around_the_documents_altered_is_refused(finishe
 
 def test_no_document_and_no_signature_of_a_pack_can_stand_in_it_twice(finished: Genuine) -> None:
     whole: Any = decode(finished.bytes)
-    for name, step in (("rosters", 2), ("ballots", 6), ("votes", 7)):
+    for name, step in (("rosters", 2), ("ballots", 6), ("votes", 8)):
         for item in whole[name]:
             assert refused(encode({**whole, name: [*whole[name], item]}), finished.roots).step == step
-    for name in ("receipt", "case", "ballot_list", "attestation", "summary"):
+    for name in ("receipt", "case", "ballot_list", "vote_list", "attestation", "summary"):
         twice = [s for s in whole[name]["signatures"] for _ in range(2)]
         assert refused(encode({**whole, name: {**whole[name], "signatures": twice}}), finished.roots).step == 1
 

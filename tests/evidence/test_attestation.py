@@ -1,4 +1,4 @@
-"""The attestation: the same bytes whoever signs and whatever late vote they saw, in the form that other tools read."""
+"""The attestation: the same bytes whoever signs, over exactly the listed votes, in the form that other tools read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from reperform.evidence.attestation import PAYLOAD_TYPE, check_quorum, sign_statement, statement, summary
+from reperform.evidence.ballot import Finding, Reason
 from reperform.evidence.keys import SignatureRefusedError
 from reperform.evidence.roster import Suite
 from reperform.evidence.tally import Verdict
@@ -23,10 +24,19 @@ def statements(story: Story) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("story", [upheld(), refuted()], ids=["upheld", "refuted"])
-def test_whichever_quorum_of_votes_was_seen_the_bytes_are_the_same(story: Story) -> None:
+def test_the_bytes_say_over_which_votes_even_where_the_verdict_is_the_same(story: Story) -> None:
+    """Or signatures over one list could be shown as signatures over another, with a dissent or a helper less."""
     subsets = [some for size in (2, 3) for some in combinations(story.votes, size)]
-    assert len({statements(story.with_votes(some)) for some in subsets}) == 1
-    assert statements(story.with_votes(story.votes[:1])) != statements(story)
+    assert len({story.with_votes(some).tally().verdict for some in subsets}) == 1
+    for part in zip(*(statements(story.with_votes(some)) for some in subsets), strict=True):
+        assert len(set(part)) == len(subsets)
+    assert str(story.votes_closed().list_id).encode() in statements(story)[0]
+
+
+@pytest.mark.parametrize("story", [upheld(), refuted()], ids=["upheld", "refuted"])
+def test_whatever_else_was_seen_the_bytes_are_the_same(story: Story) -> None:
+    late = story.vote(C, finding=Finding.INDETERMINATE, reason=Reason.RUN, sealed_answer=b"")
+    assert statements(replace(story, votes=(*story.votes, late))) == statements(story)
 
 
 def test_another_case_verdict_or_answer_gives_other_bytes() -> None:
@@ -64,7 +74,7 @@ def test_the_summary_has_the_fields_that_slsa_requires(story: Story, result: str
         "verifier", "timeVerified", "resourceUri", "policy", "verificationResult", "verifiedLevels"
     }  # fmt: skip
     assert predicate["verifier"]["id"].startswith("urn:")
-    assert predicate["timeVerified"] == "2026-09-21T14:13:22Z"
+    assert predicate["timeVerified"] == "2026-09-21T14:13:24Z"
     assert predicate["verificationResult"] == result
     assert predicate["verifiedLevels"] == ["REPERFORM_UPHELD" if result == "PASSED" else "FAILED"]
     digests = [attestation["digest"]["sha256"] for attestation in predicate["inputAttestations"]]

@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from reperform.evidence.ballot import (
     Ballot,
-    BallotList,
     Finding,
     Reason,
     Result,
     Vote,
     ballot_commitment,
     ballot_id,
-    open_ballot_list,
     open_by_replayer,
 )
 from reperform.evidence.case import (
@@ -37,6 +35,7 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError, Value, encode
 from reperform.evidence.keys import SignatureRefusedError
+from reperform.evidence.lists import BallotList, VoteList, open_list
 from reperform.evidence.roster import RosterRefusedError
 from reperform.evidence.times import LATEST
 from reperform.tests.evidence.scene import BANK, DOCKET, INPUT, OUTPUT, START, Scene, ring, signing_key, upheld
@@ -87,12 +86,17 @@ def test_a_case_that_breaks_a_rule_is_refused(changes: dict[str, Any]) -> None:
         replace(CASE, **changes)
 
 
+def filed_with(node: str) -> Case:
+    """The case, had it been filed with this node."""
+    return replace(CASE, filing=replace(FILING, docket=SCENE.node_id(node)))
+
+
 def test_only_a_docket_opens_a_case_and_only_under_its_roster() -> None:
     assert open_case(STORY.case, ROSTER).document == CASE
     with pytest.raises(RosterRefusedError, match="names another roster"):
         open_case(STORY.case, Scene(quorum=3).roster)
     with pytest.raises(RosterRefusedError, match="not docket"):
-        open_case(Envelope.sign(replace(CASE, docket=SCENE.node_id(BANK)), SCENE.signers(BANK)), ROSTER)
+        open_case(Envelope.sign(filed_with(BANK), SCENE.signers(BANK)), ROSTER)
     with pytest.raises(SignatureRefusedError):
         open_case(Envelope.sign(CASE, SCENE.signers("Audit House")), ROSTER)
 
@@ -208,6 +212,16 @@ def test_a_list_names_each_ballot_once_and_sorted() -> None:
             BallotList(one, (), time)
 
 
+def test_a_list_names_each_vote_once_and_sorted() -> None:
+    one, two = Digest(bytes(32)), Digest(bytes(31) + b"\x01")
+    assert VoteList(one, one, (one, two), START).votes == (one, two)
+    for wrong in ((two, one), (one, one)):
+        with pytest.raises(MalformedError, match="once, sorted"):
+            VoteList(one, one, wrong, START)
+    with pytest.raises(MalformedError, match="year 9999"):
+        VoteList(one, one, (), LATEST + 1)
+
+
 @pytest.mark.parametrize("kind", [Ballot, Vote])
 def test_only_a_panel_member_casts_a_ballot_and_votes_and_only_for_itself(kind: type[Any]) -> None:
     envelope = STORY.ballot("Audit House") if kind is Ballot else STORY.vote("Audit House")
@@ -221,13 +235,58 @@ def test_only_a_panel_member_casts_a_ballot_and_votes_and_only_for_itself(kind: 
         open_by_replayer(Envelope.sign(document, SCENE.signers("Consumer Union")), kind, ROSTER)
 
 
-def test_only_the_docket_of_the_case_closes_its_ballots() -> None:
-    assert STORY.ballot_list is not None
-    assert open_ballot_list(STORY.ballot_list, SCENE.node_id(DOCKET), ROSTER).document.closed == START + 2000
-    theirs = Envelope.sign(STORY.matter().ballots, SCENE.signers("Audit House"))
+@pytest.mark.parametrize("kind", [BallotList, VoteList])
+def test_only_the_docket_of_the_case_closes_its_lists(kind: type[Any]) -> None:
+    envelope = STORY.ballot_list if kind is BallotList else STORY.vote_list
+    assert envelope is not None
+    assert open_list(envelope, kind, CASE, ROSTER).document == envelope.parse(kind)
+    theirs = Envelope.sign(envelope.parse(kind), SCENE.signers("Audit House"))
     for docket, refusal in ((DOCKET, SignatureRefusedError), ("Audit House", RosterRefusedError)):
         with pytest.raises(refusal):
-            open_ballot_list(theirs, SCENE.node_id(docket), ROSTER)
+            open_list(theirs, kind, filed_with(docket), ROSTER)
+
+
+LISTED, CLOSED = STORY.matter().ballots, STORY.votes_closed()
+LIMITS = CASE.deadlines
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"case": Digest(bytes(32))}, "another case"),
+        ({"closed": CASE.opened - 1}, "before the case was opened"),
+        ({"closed": LIMITS.attestation + 1}, "after its end"),
+    ],
+)
+def test_a_list_of_ballots_is_of_its_case_and_from_its_time(changes: dict[str, Any], reason: str) -> None:
+    for closed in (CASE.opened, LIMITS.attestation):
+        replace(LISTED, closed=closed).check(STORY.matter().case)
+    with pytest.raises(MalformedError, match=reason):
+        replace(LISTED, **changes).check(STORY.matter().case)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"case": Digest(bytes(32))}, "another case"),
+        ({"ballots": Digest(bytes(32))}, "another list of ballots"),
+        ({"closed": LISTED.closed - 1}, "before the ballots were"),
+        ({"closed": LIMITS.attestation + 1}, "after the case's end"),
+    ],
+)
+def test_a_list_of_votes_is_over_its_ballots_and_from_its_time(changes: dict[str, Any], reason: str) -> None:
+    for closed in (LISTED.closed, LIMITS.attestation):
+        replace(CLOSED, closed=closed).check(STORY.matter().case, LISTED)
+    with pytest.raises(MalformedError, match=reason):
+        replace(CLOSED, **changes).check(STORY.matter().case, LISTED)
+
+
+def test_a_docket_waits_for_votes_until_everybody_has_voted_or_their_time_is_over() -> None:
+    someone = frozenset({SCENE.node_id("Audit House")})
+    replace(CLOSED, closed=LISTED.closed).check_waited(CASE, frozenset())
+    replace(CLOSED, closed=LIMITS.votes + 1).check_waited(CASE, someone)
+    with pytest.raises(MalformedError, match="1 with a ballot had time to vote"):
+        replace(CLOSED, closed=LIMITS.votes).check_waited(CASE, someone)
 
 
 @pytest.mark.parametrize("name", ["nobody", BANK, "Audit House"])

@@ -10,10 +10,11 @@ from functools import cache
 from itertools import combinations_with_replacement, permutations, product
 
 import pytest
-from reperform.evidence.ballot import Ballot, Reason, Vote
+from reperform.evidence.attestation import statement
+from reperform.evidence.ballot import Ballot, Finding, Reason, Vote
 from reperform.evidence.case import Ground
 from reperform.evidence.documents import to_bytes
-from reperform.evidence.tally import Tally, Verdict, tally
+from reperform.evidence.tally import SetAside, Tally, Verdict, tally
 from reperform.evidence.values import Output
 from reperform.tests.evidence.scene import OTHER_OUTPUT, OUTPUT, Scene, Story, signed
 
@@ -41,10 +42,7 @@ def judged(sayings: Sequence[str], panel: Mapping[str, int], quorum: int, ground
     before = base(tuple(panel.items()), quorum, ground)
     said = {n: s for n, s in zip(before.scene.voters, sayings, strict=True) if s != "-"}
     story = replace(before, results={node: before.scene.result(node, *SAYINGS[s]) for node, s in said.items()})
-    story = story.with_ballots([story.ballot(node) for node in said]).with_votes([])
-    ballots = [signed(envelope, Ballot) for envelope in story.ballots]
-    votes = [signed(story.vote(node), Vote) for node in story.results]
-    return tally(story.matter(), ballots, votes)
+    return story.with_ballots([story.ballot(node) for node in said]).with_votes().tally()
 
 
 def oracle(sayings: Mapping[str, Sequence[str]], quorum: int, ground: Ground) -> Verdict:
@@ -142,9 +140,37 @@ def test_the_order_of_ballots_and_votes_does_not_show() -> None:
     story = Scene(panel=FIVE, quorum=3).story()
     ballots = [signed(envelope, Ballot) for envelope in story.ballots]
     votes = [signed(envelope, Vote) for envelope in story.votes]
-    expected = tally(story.matter(), ballots, votes)
+    listed = story.votes_closed()
+    expected = tally(story.matter(), listed, ballots, votes)
     for order in permutations(range(5)):
-        assert tally(story.matter(), [ballots[i] for i in order], [votes[-i] for i in order]) == expected
+        assert tally(story.matter(), listed, [ballots[i] for i in order], [votes[-i] for i in order]) == expected
+
+
+@pytest.mark.parametrize("late", ["M", "X", "Y", "u"])
+@pytest.mark.parametrize("listed", ["MM", "XX", "MX", "M", ""])
+def test_what_is_not_on_the_list_moves_nothing_and_is_set_aside_as_late(listed: str, late: str) -> None:
+    scene = Scene()
+    sayings = dict(zip(scene.voters, listed.ljust(2, "-") + late, strict=True))
+    results = {node: scene.result(node, *SAYINGS[saying]) for node, saying in sayings.items()}
+    story = scene.story(results)
+    closed = story.with_votes([story.vote(n) for n in scene.voters if sayings[n] != "-" and n != scene.voters[2]])
+    late_too = replace(closed, votes=(*closed.votes, story.vote(scene.voters[2])))
+    before, after = closed.tally(), late_too.tally()
+    assert (after.verdict, after.answer, after.counted) == (before.verdict, before.answer, before.counted)
+    assert [line.set_aside for line in after.lines if line.node == scene.voters[2]] == [SetAside.LATE]
+    assert statement(late_too.matter(), after) == statement(closed.matter(), before)
+
+
+def test_a_second_vote_after_the_list_does_not_undo_the_first() -> None:
+    """Or whoever voted could take a vote back once the verdict is known."""
+    story = Scene().story()
+    node = story.scene.voters[0]
+    second = story.vote(node, finding=Finding.MISMATCH, sealed_answer=b"sealed to the filer")
+    result = replace(story, votes=(*story.votes, second)).tally()
+    assert result.verdict is Verdict.UPHELD
+    assert {line.set_aside for line in result.lines if line.node == node} == {None, SetAside.LATE}
+    both = story.with_votes([*story.votes, second]).tally()
+    assert {line.set_aside for line in both.lines if line.node == node} == {SetAside.TWO_VOTES}
 
 
 def test_a_large_panel_is_tallied_without_encoding_the_roster_for_every_vote() -> None:
@@ -153,5 +179,5 @@ def test_a_large_panel_is_tallied_without_encoding_the_roster_for_every_vote() -
     ballots = [signed(envelope, Ballot) for envelope in story.ballots]
     votes = [signed(envelope, Vote) for envelope in story.votes]
     start = time.process_time()
-    assert tally(story.matter(), ballots, votes).verdict is Verdict.UPHELD
+    assert tally(story.matter(), story.votes_closed(), ballots, votes).verdict is Verdict.UPHELD
     assert time.process_time() - start < 1

@@ -14,7 +14,7 @@ from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.roster import Organisation, OrganisationRole, Suite
-from reperform.evidence.tally import Tally, Verdict
+from reperform.evidence.tally import SetAside, Tally, Verdict
 from reperform.evidence.times import LATEST
 from reperform.evidence.values import Output, Record
 from reperform.evidence.verify import VerificationError, verify
@@ -162,9 +162,18 @@ def test_the_manifest_of_another_model_is_refused() -> None:
 def test_a_case_opened_by_the_bank_or_by_a_panel_member_is_refused() -> None:
     story = upheld()
     for node, role in ((BANK, "operator"), (A, "replayer")):
-        case = story.scene.case(story.receipt, docket=story.scene.node_id(node))
+        case = story.scene.case(story.receipt)
+        case = replace(case, filing=replace(case.filing, docket=story.scene.node_id(node)))
         opened = Envelope.sign(case, story.scene.signers(node))
         refused(replace(story, case=opened), 5, f"whose role is {role}, not docket")
+
+
+def test_a_case_opened_by_another_docket_of_the_roster_than_it_was_filed_with_is_refused() -> None:
+    scene = Scene(dockets=(DOCKET, "Second Office"))
+    story = scene.story()
+    verify(to_bytes(story.pack()), scene.roots)
+    second = Envelope.sign(scene.case(story.receipt), scene.signers("Second Office"))
+    refused(replace(story, case=second), 5, "has no say here")
 
 
 def test_a_case_about_another_receipt_is_refused() -> None:
@@ -210,61 +219,114 @@ def test_a_ballot_of_the_banks_own_node_is_refused() -> None:
     refused(story.with_ballots([*story.ballots, mine]).with_votes().attested(), 6, "whose role is operator")
 
 
-# Steps 7 and 8: the votes and the tally.
+# Steps 7 and 8: the list of votes, and the votes.
+
+
+def test_a_list_of_votes_by_a_panel_member_or_of_another_case_or_other_ballots_is_refused() -> None:
+    story, other = upheld(), upheld(name="another case")
+    refused(story.with_votes(by=A), 7, "has no say here")
+    refused(replace(story, vote_list=other.vote_list), 7, "belongs to another case")
+    refused(story.with_votes(ballots=case_id(story.case)), 7, "over another list of ballots")
+
+
+@pytest.mark.parametrize("closed", [START + 1999, START + 5001, LATEST])
+def test_a_list_of_votes_from_before_the_ballots_or_after_the_case_is_refused(closed: int) -> None:
+    story = upheld().with_votes(closed=closed).attested()
+    refused(story, 7, "closed before the ballots were, or after the case's end")
+
+
+def test_a_list_closed_before_the_deadline_over_the_votes_that_the_docket_likes_is_refused() -> None:
+    """Even if all who are on it signed."""
+    story = upheld()
+    early = story.with_votes(story.votes[:2], closed=START + 4000).attested(by=[A, B])
+    refused(early, 8, "closed while 1 with a ballot had time to vote")
+    everybody = story.with_votes(closed=START + 2000).attested()
+    assert verify(to_bytes(everybody.pack()), story.scene.roots).verdict is Verdict.UPHELD
+
+
+def test_a_vote_more_or_less_than_on_the_list_is_refused() -> None:
+    """A finder can leave out no vote: neither a dissent nor who failed."""
+    for story in (upheld(), refuted()):
+        for votes in (story.votes[1:], (*story.votes, story.votes[0]), (*story.votes, story.vote(A, epoch=2)), ()):
+            refused(replace(story, votes=votes), 8, "not those on the closed list")
 
 
 def test_a_vote_of_the_banks_own_node_is_refused() -> None:
     story = upheld()
     mine = replace(story, results={BANK: story.scene.result(BANK, OUTPUT)}).vote(BANK)
-    refused(replace(story, votes=(*story.votes, mine)), 7, "whose role is operator, not replayer")
+    refused(story.with_votes([*story.votes, mine]), 8, "whose role is operator, not replayer")
 
 
 def test_a_vote_in_a_panel_members_name_signed_by_the_bank_is_refused() -> None:
     story = upheld()
-    refused(story.with_votes([story.vote(A, by=BANK), *story.votes[1:]]), 7, "has no say here")
+    refused(story.with_votes([story.vote(A, by=BANK), *story.votes[1:]]), 8, "has no say here")
 
 
-def test_a_vote_that_stands_in_the_pack_twice_is_refused() -> None:
-    story = upheld()
-    refused(story.with_votes([*story.votes, story.votes[0]]), 7, "twice")
-
-
-def test_votes_of_another_case_of_the_same_parties_do_not_count() -> None:
+def test_votes_of_another_case_of_the_same_parties_are_refused() -> None:
     story, other = upheld(), upheld(name="another case")
-    refused(story.with_votes(other.votes), 8, "names another case")
+    refused(story.with_votes(other.votes), 8, "a vote of another case is on the list")
 
 
-def test_a_vote_that_names_another_epoch_does_not_count() -> None:
+def test_ballots_of_another_case_of_the_same_parties_are_refused() -> None:
+    story, other = upheld(), upheld(name="another case")
+    refused(story.with_ballots([*story.ballots[1:], other.ballot(A)]), 6, "a ballot of another case is on the list")
+
+
+def aside(story: Story) -> dict[str, SetAside]:
+    """Whose votes a reader is told to be set aside, and why; the verdict is the one without them."""
+    proved = verify(to_bytes(story.pack()), story.scene.roots)
+    assert proved.verdict is story.tally().verdict
+    return {line.node: line.set_aside for line in proved.tally.lines if line.set_aside is not None}
+
+
+def test_a_vote_that_names_another_epoch_is_set_aside() -> None:
     story = upheld()
-    refused(story.with_votes([story.vote(A, epoch=2), *story.votes[1:]]).attested(), 8, "names another case")
+    votes = [story.vote(A, epoch=2), story.vote(B), story.vote(C)]
+    assert aside(story.with_votes(votes).attested()) == {A: SetAside.ANOTHER_MATTER}
 
 
 def test_a_copied_ballot_opens_for_nobody_but_its_author() -> None:
     story = upheld()
     lazy = story.scene.result(A, OUTPUT)  # everything that Audit House reveals, nonce and all
     copier = replace(story, results={**story.results, B: lazy})
-    stolen = story.ballots[[b.payload for b in story.ballots].index(story.ballot(A).payload)]
-    commitment = stolen.parse(Ballot).commitment
+    commitment = story.ballot(A).parse(Ballot).commitment
     copied = copier.with_ballots([story.ballot(A), story.ballot(B, commitment=commitment), story.ballot(C)])
-    refused(copied.with_votes().attested(), 8, "does not open its node's ballot")
+    assert aside(copied.with_votes().attested()) == {B: SetAside.BALLOT_BROKEN}
+    alone = copier.with_ballots([story.ballot(A), story.ballot(B, commitment=commitment)])
+    alone = alone.with_votes([alone.vote(A), alone.vote(B)])
+    refused(alone.attested(result=replace(story.tally(), votes=alone.votes_closed())), 9, "not the one that follows")
 
 
-def test_a_vote_without_a_ballot_on_the_list_does_not_count() -> None:
+def test_a_vote_without_a_ballot_on_the_list_is_set_aside() -> None:
     story = upheld()
     late = story.with_ballots([b for b in story.ballots if b != story.ballot(A)]).with_votes().attested()
-    refused(late, 8, "has no ballot on the closed list")
+    assert aside(late) == {A: SetAside.NO_BALLOT}
 
 
-def test_two_different_votes_of_one_node_do_not_count() -> None:
+def test_two_different_votes_of_one_node_are_set_aside_and_both_shown() -> None:
     story = upheld()
     second = story.vote(A, finding=Finding.MISMATCH, sealed_answer=b"also sealed")
-    refused(story.with_votes([*story.votes, second]).attested(), 8, "signed two different votes")
+    both = story.with_votes([*story.votes, second]).attested()
+    assert aside(both) == {A: SetAside.TWO_VOTES}
+    assert len(both.pack().votes) == 4
 
 
-def test_two_ballots_of_one_node_do_not_count() -> None:
+def test_two_ballots_of_one_node_are_set_aside() -> None:
     story = upheld()
     second = replace(story, results={A: story.scene.result(A, OTHER_OUTPUT)}).ballot(A)
-    refused(story.with_ballots([*story.ballots, second]).with_votes().attested(), 8, "cast two ballots")
+    assert aside(story.with_ballots([*story.ballots, second]).with_votes().attested()) == {A: SetAside.TWO_BALLOTS}
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUTED, Verdict.CONTESTED])
+def test_a_pack_against_somebody_holds_everybodys_signed_finding(verdict: Verdict) -> None:
+    scene = Scene(output=OTHER_OUTPUT)
+    false = scene.result(C, OTHER_OUTPUT) if verdict is Verdict.CONTESTED else scene.result(C, None)
+    story = scene.story({A: scene.result(A, OUTPUT), B: scene.result(B, OUTPUT), C: false})
+    proved = verify(to_bytes(story.pack()), scene.roots)
+    assert proved.verdict is verdict
+    assert [line.node for line in proved.tally.counted] == [A, B, C]
+    for i in range(3):
+        refused(replace(story, votes=story.votes[:i] + story.votes[i + 1 :]), 8, "not those on the closed list")
 
 
 def test_who_committed_and_did_not_vote_is_named() -> None:
@@ -340,15 +402,12 @@ def test_a_summary_by_other_organisations_than_the_attestation_is_refused() -> N
 
 def test_a_closing_time_beyond_every_calendar_is_refused_and_does_not_crash_the_reader() -> None:
     story = upheld()
-    last = story.with_ballots(story.ballots, closed=LATEST).with_votes().attested()
-    proved = verify(to_bytes(last.pack()), story.scene.roots)
-    assert b"9999-12-31T23:59:59Z" in (last.summary.payload if last.summary else b"")
-    assert proved.verdict is Verdict.UPHELD
-    assert last.ballot_list is not None
-    huge = last.ballot_list.payload.replace(LATEST.to_bytes(8, "big"), (2**64 - 1).to_bytes(8, "big"))
-    assert huge != last.ballot_list.payload
-    closed = Envelope.sign_bytes(last.ballot_list.payload_type, huge, story.scene.signers(DOCKET))
-    refused(replace(last, ballot_list=closed), 6, "the year 9999")
+    assert story.vote_list is not None
+    closed = story.votes_closed().closed
+    huge = story.vote_list.payload.replace(closed.to_bytes(8, "big"), (2**64 - 1).to_bytes(8, "big"))
+    assert huge != story.vote_list.payload
+    forged = Envelope.sign_bytes(story.vote_list.payload_type, huge, story.scene.signers(DOCKET))
+    refused(replace(story, vote_list=forged), 7, "the year 9999")
 
 
 # Step 11: what is disclosed.

@@ -71,7 +71,7 @@ class NeverReveals(Node):
     def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
         pass
 
-    def _attest(self, proceeding: Proceeding) -> None:
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
         pass
 
 
@@ -87,9 +87,8 @@ class NoBallot(Node):
             vote = replace(others[0], node=self._id)
             self._post(proceeding, Slot.VOTE, Envelope.sign(vote, self._keys.signers))
 
-    def _attest(self, proceeding: Proceeding) -> None:
-        if proceeding.case is not None:
-            self._vote(proceeding, proceeding.case.document, 0)
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        self._vote(proceeding, case, now)
 
 
 class Copycat(Node):
@@ -140,7 +139,7 @@ class LastWord(Node):
     def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
         pass
 
-    def _attest(self, proceeding: Proceeding) -> None:
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
         page = self._notebook.read(proceeding.case_id)
         if page is None or page.vote is not None or len(proceeding.summaries) < proceeding.roster.quorum:
             return

@@ -37,7 +37,7 @@ def play(
     world: World, decision: DecisionFile, nodes: Sequence[Node], filer: type[Filer] = Filer
 ) -> tuple[Proceeding, FiledDecision, Filer]:
     """File a dispute and go on until the case is closed. Fails if it never is."""
-    filed = FiledDecision.of(decision, world.filer_keys)
+    filed = world.filing(decision)
     party = filer(world.docket, world.filer_keys, filed)
     party.file()
     return settle(world, filed.filing_id, party, nodes), filed, party

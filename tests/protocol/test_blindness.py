@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from reperform.consensus.docket import Slot
 from reperform.consensus.filer import FiledDecision, Filer
-from reperform.evidence.ballot import BallotList
 from reperform.evidence.case import PanelOpening, Release
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.dsse import Envelope
+from reperform.evidence.lists import BallotList
 from reperform.evidence.sealing import Purpose, SealBrokenError
 from reperform.evidence.values import DType, Output, Tensor
 from reperform.replayer.node import Node

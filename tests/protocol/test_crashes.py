@@ -24,7 +24,8 @@ from reperform.tests.world import DOCKET, PANEL, World
 
 SCRIPT: Final = Path(__file__).with_name("killed_party.py")
 NODE: Final = PANEL[0]
-WRITES: Final = {"node": 7, "keeper": 2, "filer": 4}  # page, ballot, page, vote, page, two statements; and so on
+# A node writes page, ballot, page (the others' votes), page (its own), vote, page, two statements; and so on.
+WRITES: Final = {"node": 8, "keeper": 3, "filer": 4}
 
 
 def lay_out(world: World, filed: FiledDecision) -> None:
@@ -112,7 +113,7 @@ def test_a_node_killed_at_every_write_never_says_two_things(tmp_path: Path, suit
     assert len(shown.tally.counted) == 3
 
 
-def test_a_keeper_killed_at_every_write_opens_one_case_and_closes_one_list(world: World) -> None:
+def test_a_keeper_killed_at_every_write_opens_one_case_and_closes_each_list_once(world: World) -> None:
     filed, filer = world.file(world.decision())
     lay_out(world, filed)
     nodes = world.nodes()
@@ -124,7 +125,7 @@ def test_a_keeper_killed_at_every_write_opens_one_case_and_closes_one_list(world
 
     kills = live(world, "keeper", DOCKET, others)
     assert kills == ["before", "after"] * WRITES["keeper"]
-    for slot in (Slot.CASE, Slot.BALLOT_LIST):
+    for slot in (Slot.CASE, Slot.BALLOT_LIST, Slot.VOTE_LIST):
         assert len(world.docket.read(filed.filing_id)[slot]) == 1
     proceeding = world.proceeding(filed.filing_id)
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
@@ -132,7 +133,7 @@ def test_a_keeper_killed_at_every_write_opens_one_case_and_closes_one_list(world
 
 
 def test_a_filer_killed_at_every_write_hands_over_one_opening_and_one_key(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    filed = world.filing(world.decision())
     lay_out(world, filed)
     nodes = world.nodes()
 

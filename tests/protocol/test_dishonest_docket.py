@@ -10,21 +10,24 @@ from pathlib import Path
 import pytest
 from reperform.consensus.conclusion import NoQuorumError, conclude
 from reperform.consensus.docket import Changes, Docket, DocketError, Slot
+from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.folder import FolderDocket
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import Phase, Proceeding, collect, phase
-from reperform.evidence.ballot import BallotList, ballot_id
+from reperform.evidence.ballot import Finding, ballot_id, vote_id
 from reperform.evidence.case import Case, Filing
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.keyfile import KeyRing
+from reperform.evidence.lists import BallotList, VoteList
 from reperform.evidence.roster import Node as Member
 from reperform.evidence.roster import Organisation, OrganisationRole
 from reperform.evidence.tally import Verdict
 from reperform.evidence.times import LATEST
-from reperform.replayer.node import Node
+from reperform.replayer.node import CLOCKS, Node
 from reperform.replayer.notebook import Notebook
+from reperform.tests.protocol.adversaries import Denier, TwoVotes, enrol
 from reperform.tests.protocol.play import attested, documents, edited, settle, verdict_of, verified
 from reperform.tests.world import BANK, DOCKET, PANEL, START, World, honest, model
 
@@ -44,6 +47,20 @@ def close(world: World, filing: Digest, ballots: Iterable[Digest], closed: int, 
     ballot_list = BallotList(world.proceeding(filing).case_id, tuple(sorted(ballots)), closed)
     world.docket.post(filing, Slot.BALLOT_LIST, Envelope.sign(ballot_list, world.rings[signer].signers))
     return ballot_list
+
+
+def close_votes(world: World, proceeding: Proceeding, votes: Iterable[Digest], closed: int) -> VoteList:
+    """Post a list of votes, as a docket would that holds its key."""
+    ballots = proceeding.matter().ballots.list_id
+    vote_list = VoteList(proceeding.case_id, ballots, tuple(sorted(votes)), closed)
+    world.docket.post(proceeding.filing_id, Slot.VOTE_LIST, Envelope.sign(vote_list, world.rings[DOCKET].signers))
+    return vote_list
+
+
+def votes_of(world: World, proceeding: Proceeding, names: Iterable[str]) -> list[Digest]:
+    """How lists name the votes of these parties."""
+    nodes = {world.rings[name].signing.public.key_id for name in names}
+    return [vote_id(signed.envelope) for signed in proceeding.votes if signed.document.node in nodes]
 
 
 def ballots_of(world: World, proceeding: Proceeding, names: Iterable[str]) -> list[Digest]:
@@ -125,8 +142,9 @@ class View:
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         found = self._docket.read(filing)
-        shown = [e for e in found[Slot.BALLOT_LIST] if e.parse(BallotList).list_id == self._shown()]
-        return {**found, Slot.BALLOT_LIST: tuple(shown)}
+        ballots = [e for e in found[Slot.BALLOT_LIST] if e.parse(BallotList).list_id == self._shown()]
+        votes = [e for e in found[Slot.VOTE_LIST] if e.parse(VoteList).ballots == self._shown()]
+        return {**found, Slot.BALLOT_LIST: tuple(ballots), Slot.VOTE_LIST: tuple(votes)}
 
 
 @pytest.mark.parametrize("answer", [model, edited])
@@ -154,8 +172,12 @@ def test_different_lists_for_different_nodes_never_give_two_verdicts(
     everything = ballots_of(world, world.proceeding(filed.filing_id), PANEL)
     lists += [close(world, filed.filing_id, everything, world.now + i).list_id for i in range(2)]
     views = [View(world.docket, lambda which=which: lists[which]) for which in range(2)]  # type: ignore[misc]
-    for _ in range(8):
+    for turn in range(8):
         filer.step(collect(views[filers_list], filed.filing_id, [world.roster]))
+        if turn == 7:
+            for view in views:
+                seen = collect(view, filed.filing_id, [world.roster])
+                close_votes(world, seen, [vote_id(signed.envelope) for signed in seen.votes], world.now)
         for node in nodes:
             node.step(world.now)
         world.now += 600
@@ -196,8 +218,9 @@ def test_a_case_and_a_list_by_anybody_else_are_refused(world: World) -> None:
     assert case is not None
     for name in (BANK, PANEL[0]):
         signer = world.rings[name]
-        for docket in (signer.signing.public.key_id, case.document.docket):
-            forged = replace(case.document, docket=docket, challenge=bytes(32))
+        for docket in (signer.signing.public.key_id, case.document.filing.docket):
+            filing = replace(case.document.filing, docket=docket)
+            forged = replace(case.document, filing=filing, challenge=bytes(32))
             world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(forged, signer.signers))
         close(world, filed.filing_id, (), world.now, name)
     proceeding = world.proceeding(filed.filing_id)
@@ -254,6 +277,157 @@ def test_a_docket_leaves_the_cases_of_another_docket_alone(tmp_path: Path) -> No
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
 
 
+def test_a_case_that_another_docket_of_the_roster_opens_on_a_filing_is_nothing(tmp_path: Path) -> None:
+    """Before filings named their docket, two valid cases contradicted each other, and neither stood."""
+    world = with_second_docket(tmp_path)
+    filed, filer = world.file(world.decision())
+    first = world.rings[DOCKET].signing.public.key_id
+    for moment in range(2):  # before and after the first has opened its own
+        if moment:
+            world.keeper.step(world.now)
+        for docket in (first, world.rings["Second Office"].signing.public.key_id):
+            filing = replace(filed.filing.parse(Filing), docket=docket)
+            case = Case(filing, world.roster.roster_id, bytes(32), world.now, world.patience.deadlines(world.now))
+            signed = Envelope.sign(case, world.rings["Second Office"].signers)
+            world.docket.post(filed.filing_id, Slot.CASE, signed)
+    proceeding = settle(world, filed.filing_id, filer, world.nodes())
+    assert {refused.slot for refused in proceeding.refused} == {Slot.CASE}
+    assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
+
+
+def voted(world: World, nodes: Sequence[Node], *, silent: int = 0) -> tuple[FiledDecision, Filer, Proceeding]:
+    """A case in which all have committed, all but the last `silent` have voted, and those have seen it in time."""
+    filed, filer = world.file(world.decision())
+    world.round(filed.filing_id, filer, nodes)
+    world.round(filed.filing_id, filer, nodes[: len(nodes) - silent])
+    for _ in range(2):
+        for node in nodes[: len(nodes) - silent]:
+            node.step(world.now)
+    proceeding = world.proceeding(filed.filing_id)
+    assert len({signed.document.node for signed in proceeding.votes}) == len(nodes) - silent
+    assert proceeding.vote_list is None
+    return filed, filer, proceeding
+
+
+def after_the_votes(proceeding: Proceeding) -> int:
+    """The first moment after the votes' deadline."""
+    assert proceeding.case is not None
+    return proceeding.case.document.deadlines.votes + 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("dropped", PANEL)
+def test_a_docket_that_leaves_out_a_vote_gets_no_signature_from_whoever_saw_it(
+    world: World, caplog: pytest.LogCaptureFixture, dropped: str, restarted: bool
+) -> None:
+    nodes = world.nodes()
+    filed, filer, proceeding = voted(world, nodes)
+    world.now = after_the_votes(proceeding)
+    kept = [name for name in PANEL if name != dropped]
+    close_votes(world, proceeding, votes_of(world, proceeding, kept), world.now)
+    if restarted:
+        nodes = world.nodes()
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert proceeding.vote_list is not None
+    assert proceeding.attestations == proceeding.summaries == ()
+    assert attested(proceeding) is None
+    refusals = [m for m in caplog.messages if "did not sign" in m]
+    assert len([m for m in refusals if "left this node's vote off the list" in m]) == 1
+    assert len([m for m in refusals if "left out a vote that was here in time" in m]) == 2
+
+
+def test_a_mismatch_that_a_docket_drops_after_everybody_saw_it_cannot_be_outvoted(world: World) -> None:
+    nodes = [enrol(world, name, cls) for name, cls in zip(PANEL, (Node, Node, Denier), strict=True)]
+    filed, filer, proceeding = voted(world, nodes)
+    world.now = after_the_votes(proceeding)
+    close_votes(world, proceeding, votes_of(world, proceeding, PANEL[:2]), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert verdict_of(proceeding) is Verdict.UPHELD  # that is what the docket's list says
+    assert attested(proceeding) is None  # and nobody signs it
+
+
+def test_a_vote_that_nobody_saw_in_time_stops_nobody(world: World) -> None:
+    """A docket that hides a vote from everybody is a docket to which it was never sent: docs/threat-model.md."""
+    nodes = world.nodes()
+    filed, filer, proceeding = voted(world, nodes, silent=1)
+    world.now = after_the_votes(proceeding) - CLOCKS
+    nodes[2].step(world.now)  # too close to the deadline for the others to be sure that the docket has it
+    for node in nodes[:2]:
+        node.step(world.now)
+    proceeding = world.proceeding(filed.filing_id)
+    assert len(proceeding.votes) == 3
+    world.now = after_the_votes(proceeding)
+    close_votes(world, proceeding, votes_of(world, proceeding, PANEL[:2]), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    shown = verified(world, proceeding, filed)
+    assert (shown.verdict, shown.signed_by, shown.silent) == (Verdict.UPHELD, PANEL[:2], PANEL[2:])
+
+
+def test_a_list_closed_before_the_deadline_over_some_votes_does_not_stand(world: World) -> None:
+    nodes = world.nodes()
+    filed, filer, proceeding = voted(world, nodes)
+    close_votes(world, proceeding, votes_of(world, proceeding, PANEL[:2]), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert proceeding.vote_list is None
+    assert any("had time to vote" in refused.cause for refused in proceeding.refused)
+    assert attested(proceeding) is None
+
+
+def test_a_list_from_a_clock_that_is_ahead_is_signed_by_nobody_before_the_deadline(world: World) -> None:
+    """Or a docket could date a list forward, and have it signed before a dissent arrives."""
+    nodes = world.nodes()
+    filed, _, proceeding = voted(world, nodes, silent=1)
+    ahead = after_the_votes(proceeding)
+    close_votes(world, proceeding, votes_of(world, proceeding, PANEL[:2]), ahead)
+    for node in nodes[:2]:
+        node.step(world.now)
+    proceeding = world.proceeding(filed.filing_id)
+    assert phase(proceeding, world.now) is Phase.ATTESTING
+    assert proceeding.attestations == ()
+    world.now = ahead
+    for node in nodes[:2]:
+        node.step(world.now)
+    assert attested(world.proceeding(filed.filing_id)) is Verdict.UPHELD
+
+
+def test_two_lists_of_votes_cancel_each_other(world: World) -> None:
+    nodes = world.nodes()
+    filed, filer, proceeding = voted(world, nodes)
+    world.now = after_the_votes(proceeding)
+    for names in (PANEL, PANEL[1:]):
+        close_votes(world, proceeding, votes_of(world, proceeding, names), world.now)
+    proceeding = settle(world, filed.filing_id, filer, nodes)
+    assert proceeding.vote_list is None
+    assert any("contradict each other" in refused.cause for refused in proceeding.refused)
+    assert attested(proceeding) is None
+
+
+def test_a_list_stands_only_with_all_its_votes(world: World) -> None:
+    nodes = world.nodes()
+    filed, _, proceeding = voted(world, nodes)
+    world.now = after_the_votes(proceeding)
+    close_votes(world, proceeding, [*votes_of(world, proceeding, PANEL), proceeding.case_id], world.now)
+    before = documents(world)
+    world.keeper.step(world.now)
+    for node in nodes:
+        node.step(world.now)
+    proceeding = world.proceeding(filed.filing_id)
+    assert documents(world) == before
+    assert proceeding.vote_list is None
+    assert any("not at hand" in refused.cause for refused in proceeding.refused)
+
+
+def test_a_docket_that_drops_a_vote_of_two_gets_no_more_than_its_author_could_have_said(world: World) -> None:
+    """Who votes twice is on the list with one vote: as if it had voted once."""
+    nodes = [enrol(world, name, cls) for name, cls in zip(PANEL, (Node, Node, TwoVotes), strict=True)]
+    filed, filer, proceeding = voted(world, nodes)
+    match = [s.envelope for s in proceeding.votes if s.document.finding is Finding.MATCH]
+    assert (len(proceeding.votes), len(match)) == (4, 3)
+    world.now = after_the_votes(proceeding)
+    close_votes(world, proceeding, [vote_id(envelope) for envelope in match], world.now)
+    assert attested(settle(world, filed.filing_id, filer, nodes)) is Verdict.UPHELD
+
+
 def test_a_docket_of_a_new_roster_does_not_sign_under_an_old_one(world: World) -> None:
     first = world.roster
     world.rings["New Office"] = KeyRing.generate()
@@ -261,9 +435,9 @@ def test_a_docket_of_a_new_roster_does_not_sign_under_an_old_one(world: World) -
     others = tuple(o for o in first.organisations if o.role is not OrganisationRole.DOCKET)
     second = replace(first, epoch=2, previous=first.roster_id, organisations=(*others, office))
     keeper = Keeper(world.docket, world.rings["New Office"], [first, second], world.patience)
-    filed, _ = world.file(world.decision())
-    for _ in range(3):
-        ((_, cause),) = keeper.step(world.now)
+    filed = world.filing(world.decision(), "New Office")
+    Filer(world.docket, world.filer_keys, filed).file()
+    ((_, cause),) = keeper.step(world.now)
     assert "not on epoch 1" in cause
     assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
 

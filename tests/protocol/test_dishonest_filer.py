@@ -108,7 +108,7 @@ def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None
 @pytest.mark.parametrize("name", ["a stranger", BANK, PANEL[0]])
 def test_nobody_can_file_an_audit_hand_over_nothing_and_have_the_operator_charged(world: World, name: str) -> None:
     auditor = world.rings.get(name, world.filer_keys)
-    filed = FiledDecision.of(world.decision(), auditor, Ground.AUDIT)
+    filed = FiledDecision.of(world.decision(), auditor, world.rings[DOCKET].signing.public.key_id, Ground.AUDIT)
     Filer(world.docket, auditor, filed).file()
     ((_, cause),) = world.keeper.step(world.now)
     assert "audits are not taken yet" in cause
@@ -118,12 +118,13 @@ def test_nobody_can_file_an_audit_hand_over_nothing_and_have_the_operator_charge
 
 
 def test_an_audit_that_a_docket_opened_all_the_same_gets_no_ballot(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.rings[PANEL[0]], Ground.AUDIT)
+    filed = FiledDecision.of(
+        world.decision(), world.rings[PANEL[0]], world.rings[DOCKET].signing.public.key_id, Ground.AUDIT
+    )
     Filer(world.docket, world.rings[PANEL[0]], filed).file()
     case = Case(
         filing=filed.filing.parse(Filing),
         roster=world.roster.roster_id,
-        docket=world.rings[DOCKET].signing.public.key_id,
         challenge=bytes(32),
         opened=world.now,
         deadlines=world.patience.deadlines(world.now),
@@ -149,7 +150,7 @@ def test_another_filers_openings_and_release_are_refused(world: World) -> None:
 
 def test_a_filing_that_no_answer_could_be_sealed_to_is_refused(world: World) -> None:
     """With such a key MATCH could be voted and MISMATCH could not."""
-    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    filed = world.filing(world.decision())
     proceeding, _, _ = play(world, world.decision(), [])
     with pytest.raises(MalformedError, match="sealing key"):
         replace(proceeding.filing.document, sealing=bytes(32))
@@ -165,7 +166,7 @@ def test_a_filing_that_no_answer_could_be_sealed_to_is_refused(world: World) -> 
 
 
 def test_a_filing_signed_by_another_key_is_refused(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    filed = world.filing(world.decision())
     forged = replace(
         filed,
         filing=Envelope.sign_bytes(filed.filing.payload_type, filed.filing.payload, [KeyRing.generate().signing]),
@@ -178,7 +179,7 @@ def test_a_filing_signed_by_another_key_is_refused(world: World) -> None:
 
 
 def test_a_filing_without_its_receipt_is_named_and_passed_over(world: World) -> None:
-    filed = FiledDecision.of(world.decision(), world.filer_keys)
+    filed = world.filing(world.decision())
     world.docket.post(filed.filing_id, Slot.FILING, filed.filing)
     ((name, cause),) = world.keeper.step(world.now)
     assert (name, "has no valid receipt" in cause) == (filed.filing_id, True)

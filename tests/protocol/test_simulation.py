@@ -15,13 +15,14 @@ from typing import Final
 
 import pytest
 from reperform.consensus.docket import Slot
-from reperform.consensus.filer import FiledDecision, Filer
+from reperform.consensus.filer import Filer
 from reperform.consensus.keeper import Patience
 from reperform.consensus.proceeding import Phase, phase
-from reperform.evidence.ballot import BallotList, ballot_id
+from reperform.evidence.ballot import ballot_id
 from reperform.evidence.documents import from_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.errors import ReperformError
+from reperform.evidence.lists import BallotList
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Output
 from reperform.replayer.node import Node
@@ -122,7 +123,7 @@ class Schedule:
         self.calm = random.random() < 0.7
         self.true_filer = random.random() < 0.85
         self.true_docket = random.random() < 0.85
-        self.filed = FiledDecision.of(self.world.decision(answer), self.world.filer_keys)
+        self.filed = self.world.filing(self.world.decision(answer))
         kind: type[Filer] = Filer
         if not self.true_filer:
             lied_to = random.sample(names, random.randint(1, size))

@@ -18,6 +18,7 @@ from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.tally import Verdict
 from reperform.tests.evidence.scene import (
     BANK,
+    DOCKET,
     MANIFEST,
     OTHER_OUTPUT,
     OUTPUT,
@@ -39,6 +40,35 @@ def _bank_votes() -> Pack:
     return story.with_votes([*story.votes[:1], mine]).pack()
 
 
+def _dissent(story: Story) -> Story:
+    """Everybody's votes, of which one contradicts the others."""
+    dissenting = replace(story, results={**story.results, C: story.scene.result(C, OTHER_OUTPUT)})
+    return dissenting.with_ballots([dissenting.ballot(node) for node in (A, B, C)]).with_votes()
+
+
+def _dissent_left_out() -> Pack:
+    story = _dissent(upheld())
+    without = story.with_votes([story.vote(A), story.vote(B)]).attested(by=[A, B])
+    return replace(without, vote_list=story.vote_list).pack()
+
+
+def _closed_before_the_dissent() -> Pack:
+    story = _dissent(upheld())
+    return story.with_votes([story.vote(A), story.vote(B)], closed=START + 3000).attested(by=[A, B]).pack()
+
+
+def _another_list_signed() -> Pack:
+    """The verdict is the same with and without the third vote; what was signed is not."""
+    story = upheld()
+    return replace(story.with_votes(story.votes[:2]), attestation=story.attestation, summary=story.summary).pack()
+
+
+def _second_docket() -> Pack:
+    scene = Scene(dockets=(DOCKET, "Second Office"))
+    story = scene.story()
+    return replace(story, case=Envelope.sign(scene.case(story.receipt), scene.signers("Second Office"))).pack()
+
+
 def _one_root_signature() -> Pack:
     story = upheld()
     return replace(story, rosters=(Envelope.sign(story.scene.roster, story.scene.root_keys[:1]),)).pack()
@@ -54,8 +84,10 @@ def _copied_ballot() -> Pack:
     story = upheld()
     copier = replace(story, results={**story.results, B: story.results[A]})
     commitment = story.ballot(A).parse(Ballot).commitment
-    copied = copier.with_ballots([story.ballot(A), story.ballot(B, commitment=commitment), story.ballot(C)])
-    return copied.with_votes().attested().pack()
+    copied = copier.with_ballots([story.ballot(A), story.ballot(B, commitment=commitment)])
+    voted = copied.with_votes([copied.vote(A), copied.vote(B)])
+    # What the two say, had the copier worked: two organisations of one opinion.
+    return voted.attested(by=[A, B], result=replace(story.tally(), votes=voted.votes_closed())).pack()
 
 
 def _passed_summary() -> Pack:
@@ -76,8 +108,8 @@ def _other_output() -> Pack:
 
 def _long_form() -> bytes:
     data = to_bytes(upheld().pack())
-    assert data[0] == 0x8B
-    return b"\xde\x00\x0b" + data[1:]
+    assert data[0] == 0x8C
+    return b"\xde\x00\x0c" + data[1:]
 
 
 def _unsorted() -> bytes:
@@ -101,24 +133,40 @@ ATTACKS: dict[str, tuple[int, str, Callable[[], Pack | bytes]]] = {
         "The bank signed the attestation of its own decision beside one replayer.",
         lambda: upheld().attested(by=[A, BANK]).pack(),
     ),
-    "ballot_copied": (8, "A lazy replayer copied the ballot of another one.", _copied_ballot),
+    "another_list_signed": (9, "The panel signed the same verdict over a longer list of votes.", _another_list_signed),
+    "ballot_copied": (9, "A lazy replayer copied the ballot of another one to make up a quorum.", _copied_ballot),
     "ballot_withheld": (
         6,
         "One ballot on the docket's closed list is missing from the pack.",
         lambda: replace(upheld(), ballots=upheld().ballots[1:]).pack(),
     ),
-    "banks_vote": (7, "The bank's own node votes on the bank's decision.", _bank_votes),
+    "banks_vote": (8, "The bank's own node votes on the bank's decision.", _bank_votes),
+    "case_of_another_docket": (
+        5,
+        "The case was opened by a docket of the roster with which it was not filed.",
+        _second_docket,
+    ),
     "case_of_another_receipt": (
         5,
         "The case is about another decision of the same bank.",
         lambda: replace(upheld(), case=upheld(name="another case").case).pack(),
+    ),
+    "closed_before_the_dissent": (
+        8,
+        "The docket closed the votes before their deadline, without a replayer that had time to dissent.",
+        _closed_before_the_dissent,
+    ),
+    "dissent_left_out": (
+        8,
+        "The docket's list names a vote that dissents; the pack leaves it out.",
+        _dissent_left_out,
     ),
     "expired_roster": (
         3,
         "The receipt was signed after the roster had expired.",
         lambda: Scene().story(time=START + 10**9 + 1).pack(),
     ),
-    "map_in_a_long_form": (1, "A map of eleven fields in the form for more than fifteen.", _long_form),
+    "map_in_a_long_form": (1, "A map of twelve fields in the form for more than fifteen.", _long_form),
     "map_out_of_order": (1, "The same fields in another order: one content, two byte strings.", _unsorted),
     "model_swapped": (
         4,
@@ -132,6 +180,16 @@ ATTACKS: dict[str, tuple[int, str, Callable[[], Pack | bytes]]] = {
         9,
         "Everybody signed UPHELD over votes that say MISMATCH.",
         lambda: refuted().attested(result=replace(refuted().tally(), verdict=Verdict.UPHELD)).pack(),
+    ),
+    "votes_closed_by_a_replayer": (
+        7,
+        "A replayer, not the docket, closed the list of votes.",
+        lambda: upheld().with_votes(by=A).attested().pack(),
+    ),
+    "votes_over_other_ballots": (
+        7,
+        "The docket's list of votes is over another list of ballots than the pack shows.",
+        lambda: upheld().with_votes(ballots=upheld(name="another case").matter().ballots.list_id).attested().pack(),
     ),
     "votes_of_another_case": (
         8,

@@ -44,6 +44,7 @@ def vectors() -> dict[str, dict[str, str]]:
         "case": case_id(story.case),
         "the case as a filing": filing_id(story.case),
         "ballot list": story.matter().ballots.list_id,
+        "vote list": story.votes_closed().list_id,
         "ballot": ballot_commitment(case_id(story.case), node, story.results["Audit House"]),
         "commitment key": key_digest(bytes(32)),
         "commitment to an input": commitment.mac,
@@ -58,6 +59,8 @@ def vectors() -> dict[str, dict[str, str]]:
         "case": to_bytes(story.case),
         "ballot": to_bytes(story.ballots[0]),
         "vote": to_bytes(story.votes[0]),
+        "ballot list": to_bytes(story.pack().ballot_list),
+        "vote list": to_bytes(story.pack().vote_list),
         "attestation": to_bytes(story.pack().attestation),
         "summary": to_bytes(story.pack().summary),
     }
