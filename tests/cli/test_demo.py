@@ -28,7 +28,7 @@ def test_every_forgery_is_refused_for_its_own_reason(demo: Demo) -> None:
     assert all(forgery["refused"] is True for forgery in demo.printed["forgeries"])
     assert "carries 1 of 2 needed root signatures" in reasons["a roster with a missing signature"]
     assert "whose role is operator" in reasons["a vote from the bank's own node"]
-    assert "not the one that follows from the votes" in reasons["the votes against the bank left out"]
+    assert "the votes are not those on the closed list" in reasons["the votes against the bank left out"]
     assert "about another receipt" in reasons["another decision's receipt"]
     assert len(set(reasons.values())) >= 5
 

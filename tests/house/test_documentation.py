@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import reperform.evidence
+from reperform.evidence.faults import Fault
 from reperform.evidence.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -28,9 +29,15 @@ def test_docs_documents_lists_every_kind_with_its_fields() -> None:
 
 def test_the_steps_of_verify_are_those_of_the_documentation() -> None:
     steps = re.findall(r"^ *(\d+)\. ", inspect.getdoc(verify) or "", re.MULTILINE)
-    section = (ROOT / "docs" / "documents.md").read_text().partition("## Verification")[2]
+    section = (ROOT / "docs" / "documents.md").read_text().partition("## Verification")[2].partition("\n## ")[0]
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == steps
     assert len(steps) == len(set(re.findall(r"with _step\((\d+),", inspect.getsource(verify))))
+
+
+def test_the_faults_are_those_of_the_documentation() -> None:
+    section = (ROOT / "docs" / "documents.md").read_text().partition("## Evidence of misbehaviour")[2]
+    cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)} == set(Fault)
 
 
 def test_every_link_in_the_documentation_leads_somewhere() -> None:

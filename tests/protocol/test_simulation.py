@@ -170,7 +170,7 @@ class Schedule:
         proceeding = self.world.proceeding(self.filed.filing_id)
         wrong = REFUTED if self.truth is UPHELD else UPHELD
         verdict = attested(proceeding)
-        if proceeding.ballot_list is not None:
+        if proceeding.vote_list is not None:
             assert proceeding.tally().verdict is not wrong
         assert verdict is not wrong
         if self.expected:
