@@ -6,6 +6,7 @@ claimed output before it has committed to its own; not even the docket can tell 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -59,6 +60,7 @@ class Filer:
         self._docket = docket
         self._keys = keys
         self._filed = filed
+        self._said: dict[Digest, Envelope] = {}  # what was sealed to a case, or to a list of ballots
 
     def file(self) -> None:
         """Post receipt and filing. The filing goes last: from then on there is something to find."""
@@ -68,9 +70,9 @@ class Filer:
     def step(self, proceeding: Proceeding) -> None:
         """Hand the openings to the panel of an opened case; release the key to a closed list of ballots."""
         if proceeding.case is not None and Slot.OPENINGS not in proceeding.taken:
-            self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
+            self._post(proceeding, Slot.OPENINGS, proceeding.case_id, lambda: self._openings(proceeding))
         if proceeding.ballot_list is not None and Slot.RELEASE not in proceeding.taken:
-            self._post(proceeding, Slot.RELEASE, self._release(proceeding))
+            self._post(proceeding, Slot.RELEASE, proceeding.matter().ballots.list_id, lambda: self._release(proceeding))
 
     def answer(self, proceeding: Proceeding) -> bytes | None:
         """The pinned model's own output, where a quorum refuted the operator's; only the filer can read it."""
@@ -108,8 +110,11 @@ class Filer:
         sealed = tuple(_sealed(node, key, Purpose.OUTPUT_KEY, ballots.list_id.value) for node in nodes)
         return Release(proceeding.case_id, ballots.list_id, sealed)
 
-    def _post(self, proceeding: Proceeding, slot: Slot, document: Document) -> None:
-        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, (self._keys.signing,)))
+    def _post(self, proceeding: Proceeding, slot: Slot, to: Digest, write: Callable[[], Document]) -> None:
+        """Say it, in the same words again where the docket does not show them yet: sealed anew they would be others."""
+        if to not in self._said:
+            self._said[to] = Envelope.sign(write(), (self._keys.signing,))
+        self._docket.post(proceeding.filing_id, slot, self._said[to])
 
 
 def _sealed(node: Node, message: bytes, purpose: Purpose, context: bytes) -> Sealed:

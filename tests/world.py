@@ -35,6 +35,7 @@ from reperform.replayer.replay import Replay, Replayed
 START = 1_790_000_000_000  # an arbitrary moment, milliseconds since 1970
 BANK, DOCKET = "Harbour Bank", "Docket Office"
 PANEL = ("Audit House", "Consumer Union", "Finance Authority")
+ROOTS, FILER = ("root a", "root b", "root c"), "the filer"
 
 MANIFEST = Manifest(
     name="a model for tests",
@@ -64,7 +65,9 @@ QUICK = Patience(1000, 1000, 1000, 1000, 1000)
 
 @dataclass
 class World:
-    """The parties. `rings` are everybody's keys by node name; `twins` are the organisations with two nodes."""
+    """The parties. `rings` are everybody's keys by name, made where none are given; `twins` are the organisations with
+    two nodes.
+    """
 
     folder: Path
     suite: Suite = Suite.ED25519
@@ -80,8 +83,9 @@ class World:
         names = (BANK, DOCKET, *self.panel)
         nodes = {name: (name, f"{name}, twin") if name in self.twins else (name,) for name in names}
         post_quantum = self.suite is not Suite.ED25519
-        self.rings |= {node: KeyRing.generate(post_quantum=post_quantum) for name in names for node in nodes[name]}
-        self.root = [KeyRing.generate().signing for _ in range(3)]
+        for node in (node for name in names for node in nodes[name] if node not in self.rings):
+            self.rings[node] = KeyRing.generate(post_quantum=post_quantum)
+        self.root = [self.rings.get(name, KeyRing.generate()).signing for name in ROOTS]
         self.roots = RootKeys(tuple(key.public for key in self.root), 2)
         roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
         self.roster = Roster(
@@ -103,10 +107,10 @@ class World:
             suite=self.suite,
         )
         self.roster_envelope = Envelope.sign(self.roster, self.root[:2])
-        (self.folder / "docket").mkdir(parents=True)
+        (self.folder / "docket").mkdir(parents=True, exist_ok=True)
         self.docket = self.make_docket(self.folder / "docket")
         self.keeper = self.keeper_of(DOCKET)
-        self.filer_keys = KeyRing.generate()
+        self.filer_keys = self.rings.get(FILER, KeyRing.generate())
 
     def keeper_of(self, name: str) -> Keeper:
         """The keeper of a docket."""

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from reperform.consensus.docket import Slot
+from reperform.consensus.docket import Docket, Slot
 from reperform.consensus.proceeding import Proceeding
 from reperform.evidence.ballot import NONCE_BYTES, Ballot, Finding, Result, Vote, ballot_commitment
 from reperform.evidence.case import Case
@@ -187,9 +187,68 @@ def _other(name: Digest) -> Digest:
     return digest(Domain.CASE, name.value)
 
 
-def enrol(world: World, name: str, cls: type[Node] = Node, replay: Replay = honest) -> Node:
+class Dawdler(Node):
+    """Denies what it found, as late as it can: around the deadline, or when the votes are closed."""
+
+    delay = 0  # milliseconds after the deadline
+
+    def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        page = self._notebook.read(proceeding.case_id)
+        if page is None or page.vote is not None or not page.output or now < case.deadlines.votes + self.delay:
+            return
+        vote = Envelope.sign(self._say(proceeding, page, Finding.MISMATCH, None), self._keys.signers)
+        self._notebook.write(replace(page, vote=vote))
+        self._post(proceeding, Slot.VOTE, vote)
+
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        self._vote(proceeding, case, max(now, case.deadlines.votes + self.delay))
+
+
+def dawdler(delay: int) -> type[Node]:
+    """A node that votes so many milliseconds after the deadline."""
+    return type("Dawdler", (Dawdler,), {"delay": delay})
+
+
+class SecondThoughts(Node):
+    """Votes as it found, and the opposite as soon as the votes are closed."""
+
+    def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        page = self._notebook.read(proceeding.case_id)
+        if page is not None and page.vote is not None and page.output:
+            first = page.vote.parse(Vote)
+            opposite = Finding.MISMATCH if first.finding is Finding.MATCH else Finding.MATCH
+            second = replace(
+                first, finding=opposite, reason=None, sealed_answer=b"" if opposite is Finding.MATCH else b"s"
+            )
+            self._post(proceeding, Slot.VOTE, Envelope.sign(second, self._keys.signers))
+
+
+class YesterdaysVotes(Node):
+    """Says again what it said in another case: its ballot and vote of then, and its own of today in their words."""
+
+    def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
+        super()._vote(proceeding, case, now)
+        page = self._notebook.read(proceeding.case_id)
+        if page is not None and page.vote is not None:
+            vote = page.vote.parse(Vote)
+            old = replace(vote, case=_other(vote.case), ballots=_other(vote.ballots))
+            self._post(proceeding, Slot.VOTE, Envelope.sign(old, self._keys.signers))
+            ballot = Ballot(old.case, self._id, ballot_commitment(old.case, self._id, old.result))
+            self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+
+
+def enrol(
+    world: World,
+    name: str,
+    cls: type[Node] = Node,
+    replay: Replay = honest,
+    *,
+    docket: Docket | None = None,
+    notebook: Notebook | None = None,
+) -> Node:
     """A panel member's node of some character."""
-    return cls(world.docket, world.rings[name], [world.roster], Notebook(world.folder / name), replay)
+    book = Notebook(world.folder / name) if notebook is None else notebook
+    return cls(world.docket if docket is None else docket, world.rings[name], [world.roster], book, replay)
 
 
 def forged_vote(world: World, proceeding: Proceeding, signer: str, committed: bytes, key: bytes) -> tuple[Ballot, Vote]:

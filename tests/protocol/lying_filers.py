@@ -11,6 +11,7 @@ from reperform.consensus.proceeding import Proceeding
 from reperform.evidence.case import Openings, PanelOpening, Release, Sealed
 from reperform.evidence.commitment import new_key
 from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import Envelope
 from reperform.evidence.sealing import Purpose, seal
 from reperform.evidence.values import Record
 from reperform.tests.world import World
@@ -31,6 +32,9 @@ class Liar(Filer):
 
     world: World
     lied_to: tuple[str, ...]
+
+    def _again(self, proceeding: Proceeding, slot: Slot, document: Openings | Release) -> None:
+        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, (self._keys.signing,)))
 
     def opening(self) -> PanelOpening:
         """What they get."""
@@ -130,14 +134,14 @@ class TwoOpenings(Liar):
     def step(self, proceeding: Proceeding) -> None:
         super().step(proceeding)
         if proceeding.case is not None and len(self._docket.read(proceeding.filing_id)[Slot.OPENINGS]) < 2:
-            self._post(proceeding, Slot.OPENINGS, self._openings(proceeding))
+            self._again(proceeding, Slot.OPENINGS, self._openings(proceeding))
 
 
 class TwoReleases(Liar):
     def step(self, proceeding: Proceeding) -> None:
         super().step(proceeding)
         if proceeding.ballot_list is not None and len(self._docket.read(proceeding.filing_id)[Slot.RELEASE]) < 2:
-            self._post(proceeding, Slot.RELEASE, self._release(proceeding))
+            self._again(proceeding, Slot.RELEASE, self._release(proceeding))
 
 
 def liar(world: World, kind: type[Liar], lied_to: Sequence[str]) -> type[Liar]:
