@@ -185,3 +185,20 @@ def test_a_filing_without_its_receipt_is_named_and_passed_over(world: World) -> 
     assert (name, "has no valid receipt" in cause) == (filed.filing_id, True)
     other, filer = world.file(world.decision(income="2"))
     assert verdict_of(settle(world, other.filing_id, filer, world.nodes())) is Verdict.UPHELD
+
+
+def test_a_filer_to_whom_the_docket_does_not_show_its_words_says_the_same_again(world: World) -> None:
+    """Sealed anew they would be other words, and two that contradict each other do not stand."""
+    filed, filer = world.file(world.decision())
+    nodes = world.nodes()
+    for _ in range(6):
+        world.keeper.step(world.now)
+        proceeding = world.proceeding(filed.filing_id)
+        unshown = frozenset({Slot.OPENINGS, Slot.RELEASE})
+        for _ in range(2):
+            filer.step(replace(proceeding, openings=None, release=None, taken=proceeding.taken - unshown))
+        for node in nodes:
+            node.step(world.now)
+    for slot in (Slot.OPENINGS, Slot.RELEASE):
+        assert len(world.docket.read(filed.filing_id)[slot]) == 1
+    assert verdict_of(world.proceeding(filed.filing_id)) is Verdict.UPHELD
