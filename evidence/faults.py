@@ -21,16 +21,16 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from .attestation import PAYLOAD_TYPE, PREDICATE_TYPE, SUMMARY_PREDICATE_TYPE, statement, summary
-from .ballot import Ballot, Vote, ballot_commitment, ballot_id, open_by_replayer, silent, vote_id
-from .case import Case, case_id, open_case
+from .ballot import Ballot, Vote, ballot_commitment, ballot_id, silent, vote_id
+from .case import Case
 from .digest import Digest
 from .documents import from_bytes, to_bytes
 from .dsse import Envelope, Signed, payload_type
 from .encoding import MalformedError
 from .errors import ReperformError
-from .lists import BallotList, VoteList, open_list
-from .receipt import Receipt, open_receipt, receipt_id
-from .roster import OrganisationRole, Roster, named_roster
+from .lists import BallotList, VoteList
+from .papers import Papers, sorted_out
+from .roster import OrganisationRole, Roster
 from .tally import Matter, tally
 
 
@@ -58,93 +58,15 @@ class Proof:
     documents: tuple[Envelope, ...]
 
 
-D = TypeVar("D", Ballot, Vote, BallotList, VoteList)
-
-
-@dataclass(frozen=True, slots=True)
-class _Papers:
-    """The verified documents of one case, each payload once, in the order of their bytes."""
-
-    case: Signed[Case]
-    roster: Roster
-    receipt: Signed[Receipt] | None
-    ballots: Sequence[Signed[Ballot]]
-    votes: Sequence[Signed[Vote]]
-    ballot_lists: Sequence[Signed[BallotList]]
-    vote_lists: Sequence[Signed[VoteList]]
-    everything: Sequence[Envelope]  # whatever there is, verified or not
-
-    @property
-    def case_id(self) -> Digest:
-        return case_id(self.case.envelope)
-
-    @property
-    def docket(self) -> Digest:
-        return self.case.document.filing.docket
-
-    def proof(self, fault: Fault, node: Digest, *documents: Envelope) -> Proof:
-        return Proof(fault, (node,), (self.case.envelope, *documents))
-
-    def listed(self, ballots: BallotList, votes: VoteList) -> tuple[list[Signed[Ballot]], list[Signed[Vote]]] | None:
-        """Everything on these lists; None unless all of it is at hand."""
-        cast = [signed for signed in self.ballots if ballot_id(signed.envelope) in ballots.ballots]
-        said = [signed for signed in self.votes if vote_id(signed.envelope) in votes.votes]
-        whole = (len(cast), len(said)) == (len(ballots.ballots), len(votes.votes))
-        return (cast, said) if whole else None
-
-    def closings(self) -> Iterator[tuple[Signed[BallotList], Signed[VoteList]]]:
-        """Every list of votes with the list of ballots that it is over."""
-        for votes in self.vote_lists:
-            for ballots in self.ballot_lists:
-                if votes.document.ballots == ballots.document.list_id:
-                    yield ballots, votes
-
-
 def faults(documents: Iterable[Envelope], rosters: Sequence[Roster]) -> tuple[Proof, ...]:
     """Every fault that these documents prove. They may be anybody's, of any cases, in any order."""
-    distinct = {to_bytes(envelope): envelope for envelope in documents}
-    everything = [distinct[key] for key in sorted(distinct)]
-    cases = _opened(everything, lambda envelope: open_case(envelope, _roster(envelope, rosters)))
-    papers = [_papers(case, named_roster(rosters, case.document.roster), everything) for case in cases]
-    found = chain(_two_cases(cases), *(rule(paper) for paper in papers for rule in _RULES))
+    papers = sorted_out(documents, rosters)
+    found = chain(_two_cases([paper.case for paper in papers]), *(rule(paper) for paper in papers for rule in _RULES))
     return tuple({(proof.fault, proof.nodes, proof.documents): proof for proof in found}.values())
 
 
-def _roster(envelope: Envelope, rosters: Sequence[Roster]) -> Roster:
-    return named_roster(rosters, envelope.parse(Case).roster)
-
-
-def _papers(case: Signed[Case], roster: Roster, everything: Sequence[Envelope]) -> _Papers:
-    name = case_id(case.envelope)
-
-    def of_case(opened: Callable[[Envelope], Signed[D]]) -> list[Signed[D]]:
-        return [signed for signed in _opened(everything, opened) if signed.document.case == name]
-
-    receipts = _opened(everything, lambda envelope: open_receipt(envelope, roster))
-    return _Papers(
-        case=case,
-        roster=roster,
-        receipt=next((r for r in receipts if receipt_id(r.envelope) == case.document.filing.receipt), None),
-        ballots=of_case(lambda envelope: open_by_replayer(envelope, Ballot, roster)),
-        votes=of_case(lambda envelope: open_by_replayer(envelope, Vote, roster)),
-        ballot_lists=of_case(lambda envelope: open_list(envelope, BallotList, case.document, roster)),
-        vote_lists=of_case(lambda envelope: open_list(envelope, VoteList, case.document, roster)),
-        everything=everything,
-    )
-
-
-S = TypeVar("S", bound=Signed[Any])
-
-
-def _opened(envelopes: Iterable[Envelope], opened: Callable[[Envelope], S]) -> list[S]:
-    """Those that verify, each payload once."""
-    found: dict[bytes, S] = {}
-    for envelope in envelopes:
-        try:
-            found.setdefault(envelope.payload, opened(envelope))
-        except ReperformError:
-            continue  # what nobody signed proves nothing
-    return list(found.values())
+def _proof(papers: Papers, fault: Fault, node: Digest, *documents: Envelope) -> Proof:
+    return Proof(fault, (node,), (papers.case.envelope, *documents))
 
 
 # The rules. Each finds one kind of fault in the papers of one case.
@@ -155,35 +77,35 @@ def _two_cases(cases: Sequence[Signed[Case]]) -> Iterator[Proof]:
         yield Proof(Fault.TWO_CASES, (first.document.filing.docket,), (first.envelope, second.envelope))
 
 
-def _two_ballots(papers: _Papers) -> Iterator[Proof]:
+def _two_ballots(papers: Papers) -> Iterator[Proof]:
     for first, second in _pairs(papers.ballots, lambda ballot: ballot.document.node):
-        yield papers.proof(Fault.TWO_BALLOTS, first.document.node, first.envelope, second.envelope)
+        yield _proof(papers, Fault.TWO_BALLOTS, first.document.node, first.envelope, second.envelope)
 
 
-def _two_votes(papers: _Papers) -> Iterator[Proof]:
+def _two_votes(papers: Papers) -> Iterator[Proof]:
     for first, second in _pairs(papers.votes, lambda vote: vote.document.node):
-        yield papers.proof(Fault.TWO_VOTES, first.document.node, first.envelope, second.envelope)
+        yield _proof(papers, Fault.TWO_VOTES, first.document.node, first.envelope, second.envelope)
 
 
-def _two_lists(papers: _Papers) -> Iterator[Proof]:
+def _two_lists(papers: Papers) -> Iterator[Proof]:
     for fault, lists in (
         (Fault.TWO_BALLOT_LISTS, papers.ballot_lists),
         (Fault.TWO_VOTE_LISTS, papers.vote_lists),
     ):
         if len(lists) > 1:
-            yield papers.proof(fault, papers.docket, lists[0].envelope, lists[1].envelope)
+            yield _proof(papers, fault, papers.docket, lists[0].envelope, lists[1].envelope)
 
 
-def _broken_ballots(papers: _Papers) -> Iterator[Proof]:
+def _broken_ballots(papers: Papers) -> Iterator[Proof]:
     for vote in papers.votes:
         node = vote.document.node
         ballots = [ballot for ballot in papers.ballots if ballot.document.node == node]
         opens = ballot_commitment(papers.case_id, node, vote.document.result)
         if ballots and opens not in {ballot.document.commitment for ballot in ballots}:
-            yield papers.proof(Fault.BALLOT_BROKEN, node, ballots[0].envelope, vote.envelope)
+            yield _proof(papers, Fault.BALLOT_BROKEN, node, ballots[0].envelope, vote.envelope)
 
 
-def _unlisted_votes(papers: _Papers) -> Iterator[Proof]:
+def _unlisted_votes(papers: Papers) -> Iterator[Proof]:
     listed = {name for closed in papers.vote_lists for name in closed.document.votes}
     for vote in papers.votes:
         if papers.vote_lists and vote_id(vote.envelope) not in listed:
@@ -192,7 +114,7 @@ def _unlisted_votes(papers: _Papers) -> Iterator[Proof]:
             yield Proof(Fault.UNLISTED_VOTE, nodes, documents)
 
 
-def _malformed_lists(papers: _Papers) -> Iterator[Proof]:
+def _malformed_lists(papers: Papers) -> Iterator[Proof]:
     """A docket's signature over bytes that are no list, such as one that names a vote twice."""
     _, node = papers.roster.member_as(papers.docket, OrganisationRole.DOCKET)
     keys = {key.key_id: key for key in papers.roster.keys_of(node)}
@@ -201,37 +123,37 @@ def _malformed_lists(papers: _Papers) -> Iterator[Proof]:
             if envelope.payload_type != payload_type(kind) or _reads(kind, envelope.payload):
                 continue
             if _signers(envelope, keys) == keys.keys():
-                yield papers.proof(Fault.BAD_LIST, papers.docket, envelope)
+                yield _proof(papers, Fault.BAD_LIST, papers.docket, envelope)
 
 
-def _lists_out_of_time(papers: _Papers) -> Iterator[Proof]:
+def _lists_out_of_time(papers: Papers) -> Iterator[Proof]:
     for ballots in papers.ballot_lists:
         if _refuses(partial(ballots.document.check, papers.case)):
-            yield papers.proof(Fault.BAD_LIST, papers.docket, ballots.envelope)
+            yield _proof(papers, Fault.BAD_LIST, papers.docket, ballots.envelope)
     for ballots, votes in papers.closings():
         if _refuses(partial(votes.document.check, papers.case, ballots.document)):
-            yield papers.proof(Fault.BAD_LIST, papers.docket, ballots.envelope, votes.envelope)
+            yield _proof(papers, Fault.BAD_LIST, papers.docket, ballots.envelope, votes.envelope)
 
 
-def _hasty_lists(papers: _Papers) -> Iterator[Proof]:
+def _hasty_lists(papers: Papers) -> Iterator[Proof]:
     for ballots, votes in papers.closings():
         listed = papers.listed(ballots.document, votes.document)
         if listed is not None and _refuses(partial(votes.document.check_waited, papers.case.document, silent(*listed))):
-            yield papers.proof(Fault.BAD_LIST, papers.docket, ballots.envelope, votes.envelope, *_envelopes(*listed))
+            yield _proof(papers, Fault.BAD_LIST, papers.docket, ballots.envelope, votes.envelope, *_envelopes(*listed))
 
 
-def _lists_over_anything(papers: _Papers) -> Iterator[Proof]:
+def _lists_over_anything(papers: Papers) -> Iterator[Proof]:
     """A list that names what can be no ballot or vote of the case, whoever signed it."""
     for envelope in papers.everything:
         for ballots in papers.ballot_lists:
             if ballot_id(envelope) in ballots.document.ballots and not _may_be(Ballot, envelope.payload, papers):
-                yield papers.proof(Fault.BAD_LIST, papers.docket, ballots.envelope, envelope)
+                yield _proof(papers, Fault.BAD_LIST, papers.docket, ballots.envelope, envelope)
         for votes in papers.vote_lists:
             if vote_id(envelope) in votes.document.votes and not _may_be(Vote, envelope.payload, papers):
-                yield papers.proof(Fault.BAD_LIST, papers.docket, votes.envelope, envelope)
+                yield _proof(papers, Fault.BAD_LIST, papers.docket, votes.envelope, envelope)
 
 
-def _two_statements(papers: _Papers) -> Iterator[Proof]:
+def _two_statements(papers: Papers) -> Iterator[Proof]:
     said: dict[Digest, dict[bytes, Envelope]] = defaultdict(dict)
     for node, envelope, body in _statements(papers):
         if body.get("predicateType") == PREDICATE_TYPE and _of(body, "case") == str(papers.case_id):
@@ -239,10 +161,10 @@ def _two_statements(papers: _Papers) -> Iterator[Proof]:
     for node, statements in said.items():
         if len(statements) > 1:
             first, second, *_ = statements.values()
-            yield papers.proof(Fault.TWO_STATEMENTS, node, first, second)
+            yield _proof(papers, Fault.TWO_STATEMENTS, node, first, second)
 
 
-def _false_statements(papers: _Papers) -> Iterator[Proof]:
+def _false_statements(papers: Papers) -> Iterator[Proof]:
     if papers.receipt is None:
         return
     for ballots, votes in papers.closings():
@@ -258,9 +180,10 @@ def _false_statements(papers: _Papers) -> Iterator[Proof]:
             names = (_of(body, "case"), _of(body, "votes")) == (str(papers.case_id), str(votes.document.list_id))
             is_false = names and body.get("predicateType") == PREDICATE_TYPE and envelope.payload != true
             if is_false or (_summarises(body, true) and envelope.payload != true_summary):
-                yield papers.proof(Fault.FALSE_STATEMENT, node, *context, *shown, envelope)
+                yield _proof(papers, Fault.FALSE_STATEMENT, node, *context, *shown, envelope)
 
 
+S = TypeVar("S", bound=Signed[Any])
 _RULES = (
     _two_ballots,
     _two_votes,
@@ -284,7 +207,7 @@ def _pairs(items: Iterable[S], owner: Callable[[S], object]) -> Iterator[tuple[S
     yield from ((group[0], group[1]) for group in groups.values() if len(group) > 1)
 
 
-def _statements(papers: _Papers) -> Iterator[tuple[Digest, Envelope, Mapping[str, Any]]]:
+def _statements(papers: Papers) -> Iterator[tuple[Digest, Envelope, Mapping[str, Any]]]:
     """Every in-toto statement of every panel node that signed it with all its keys."""
     keys = papers.roster.panel_keys()
     for envelope in papers.everything:
@@ -327,7 +250,7 @@ def _reads(kind: type[Any], payload: bytes) -> bool:
     return not _refuses(lambda: from_bytes(kind, payload))
 
 
-def _may_be(kind: type[Ballot] | type[Vote], payload: bytes, papers: _Papers) -> bool:
+def _may_be(kind: type[Ballot] | type[Vote], payload: bytes, papers: Papers) -> bool:
     """Whether these bytes could be a ballot or vote of this case. What type an envelope gives them proves nothing."""
     if not _reads(kind, payload):
         return False
