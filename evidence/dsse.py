@@ -12,12 +12,13 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Generic, Self, TypeVar
 
 from .digest import Digest
 from .documents import Document, from_bytes, to_bytes
 from .encoding import MalformedError
-from .keys import PublicKey, SignatureRefusedError, SigningKey
+from .keys import MAX_REMEMBERED, MAX_REMEMBERED_BYTES, PublicKey, SignatureRefusedError, SigningKey
 
 D = TypeVar("D", bound=Document)
 
@@ -88,13 +89,19 @@ class Envelope:
         """Read the payload as a document of this class, without saying anything about its signatures."""
         if self.payload_type != payload_type(cls):
             raise MalformedError(f"payload of type {self.payload_type!r:.80}, expected {payload_type(cls)}")
-        return from_bytes(cls, self.payload)
+        read = _parse_once if len(self.payload) <= MAX_REMEMBERED_BYTES else from_bytes
+        document: D = read(cls, self.payload)
+        return document
 
     def to_json(self) -> str:
         """The envelope as other DSSE tools read it."""
         signatures = [{"keyid": str(s.key_id), "sig": base64.b64encode(s.value).decode()} for s in self.signatures]
         payload = base64.b64encode(self.payload).decode()
         return json.dumps({"payloadType": self.payload_type, "payload": payload, "signatures": signatures})
+
+
+# What is signed is public, and immutable when parsed; what was parsed once need not be again.
+_parse_once = lru_cache(maxsize=MAX_REMEMBERED)(from_bytes)
 
 
 @dataclass(frozen=True, slots=True)

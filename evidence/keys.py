@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -35,6 +35,11 @@ class Algorithm(StrEnum):
 
 _PUBLIC_BYTES = {Algorithm.ED25519: 32, Algorithm.ML_DSA_44: 1312}  # RFC 8032 §5.1.5; FIPS 204 table 2
 
+# Parties look at the same documents whenever something is added to them. So many good signatures are remembered,
+# over messages of so many bytes at most.
+MAX_REMEMBERED: Final = 2**13
+MAX_REMEMBERED_BYTES: Final = 2**14
+
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
@@ -58,14 +63,7 @@ class PublicKey:
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Raises SignatureRefusedError unless `signature` is this key's over `message`."""
-        try:
-            match self.algorithm:
-                case Algorithm.ED25519:
-                    Ed25519PublicKey.from_public_bytes(self.value).verify(signature, message)
-                case Algorithm.ML_DSA_44:
-                    MLDSA44PublicKey.from_public_bytes(self.value).verify(signature, message)
-        except (InvalidSignature, ValueError) as error:
-            raise SignatureRefusedError(f"the signature by key {self.key_id.short()} does not verify") from error
+        (_verify_once if len(message) <= MAX_REMEMBERED_BYTES else _verify)(self, signature, message)
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.value.hex()}"
@@ -81,6 +79,20 @@ class PublicKey:
         if str(key) != text:
             raise MalformedError("a public key is written in lower-case hexadecimal digits")
         return key
+
+
+def _verify(key: PublicKey, signature: bytes, message: bytes) -> None:
+    try:
+        match key.algorithm:
+            case Algorithm.ED25519:
+                Ed25519PublicKey.from_public_bytes(key.value).verify(signature, message)
+            case Algorithm.ML_DSA_44:
+                MLDSA44PublicKey.from_public_bytes(key.value).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise SignatureRefusedError(f"the signature by key {key.key_id.short()} does not verify") from error
+
+
+_verify_once = lru_cache(maxsize=MAX_REMEMBERED)(_verify)  # what raises is not remembered
 
 
 @lru_cache(maxsize=4096)
