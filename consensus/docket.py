@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from ..evidence.digest import Digest
+from ..evidence.documents import from_bytes
 from ..evidence.dsse import Envelope
 from ..evidence.errors import ReperformError
+from ..evidence.keys import MAX_REMEMBERED, MAX_REMEMBERED_BYTES
 
 
 class DocketError(ReperformError):
@@ -39,6 +42,16 @@ class Slot(StrEnum):
     VOTE_LIST = "vote-list"
     ATTESTATION = "attestation"
     SUMMARY = "summary"
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _parse_once(data: bytes) -> Envelope:
+    return from_bytes(Envelope, data)
+
+
+def parse_envelope(data: bytes) -> Envelope:
+    """The envelope in these bytes. Raises MalformedError. Dockets are read again and again; it is parsed once."""
+    return _parse_once(data) if len(data) <= MAX_REMEMBERED_BYTES else from_bytes(Envelope, data)
 
 
 @dataclass(frozen=True, slots=True)

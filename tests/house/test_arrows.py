@@ -30,7 +30,10 @@ ARROWS: Final = {
     "cli": {"", "evidence", "executor", "consensus", "replayer", "examples"},
 }
 BASE: Final = {"cryptography", "msgpack"}  # what evidence needs; besides, the standard library
-DATABASES: Final = {"sqlite3", "dbm", "sqlalchemy", "alembic", "psycopg"}
+SERVERS_DATABASES: Final = {"sqlalchemy", "alembic", "psycopg"}
+DATABASES: Final = {"sqlite3", "dbm"} | SERVERS_DATABASES
+HTTP_SERVERS: Final = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
+HTTP_CLIENTS: Final = {"httpx", "requests", "urllib3"}
 NUMERIC: Final = {"torch", "numpy", "numba", "safetensors", "tokenizers", "transformers"}
 UNPICKLING: Final = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 RAY_ROOMS: Final = ("replayer/pool", "executor/serve")
@@ -60,6 +63,18 @@ def _ray_outside_the_pool(found: Import) -> bool:
     return found.top == "ray" and not found.path.as_posix().startswith(RAY_ROOMS)
 
 
+def _database_outside_the_store(found: Import) -> bool:
+    return found.top in SERVERS_DATABASES and not found.path.is_relative_to("consensus/store")
+
+
+def _http_outside_the_service(found: Import) -> bool:
+    return found.top in HTTP_SERVERS and not found.path.is_relative_to("consensus/service")
+
+
+def _second_http_client(found: Import) -> bool:
+    return found.top in HTTP_CLIENTS and found.path != Path("consensus/client.py")
+
+
 def _unpickles(found: Import) -> bool:
     return found.top in UNPICKLING
 
@@ -70,6 +85,9 @@ RULES: Final = {
     "evidence needs cryptography and msgpack only": _evidence_needs_more,
     "consensus does not compute": _consensus_computes,
     "ray stays in the pool": _ray_outside_the_pool,
+    "the docket's database stays in its store": _database_outside_the_store,
+    "the HTTP server stays in the service": _http_outside_the_service,
+    "one module is a client over HTTP": _second_http_client,
     "nothing is unpickled": _unpickles,
 }
 
@@ -95,6 +113,13 @@ BROKEN: Final = [
     ("consensus does not compute", "consensus/new.py", "import numpy as np"),
     ("ray stays in the pool", "executor/new.py", "import ray"),
     ("ray stays in the pool", "replayer/node.py", "import ray"),
+    ("the docket's database stays in its store", "consensus/new.py", "from sqlalchemy import select"),
+    ("the docket's database stays in its store", "cli/new.py", "def f():\n    import psycopg"),
+    ("the docket's database stays in its store", "consensus/service/new.py", "import alembic.config"),
+    ("the HTTP server stays in the service", "consensus/store/new.py", "from fastapi import FastAPI"),
+    ("the HTTP server stays in the service", "cli/new.py", "def f():\n    import uvicorn"),
+    ("one module is a client over HTTP", "replayer/new.py", "import httpx"),
+    ("one module is a client over HTTP", "consensus/service/new.py", "from httpx import Client"),
     ("nothing is unpickled", "executor/new.py", "import pickle"),
 ]
 ALLOWED: Final = [
@@ -104,6 +129,9 @@ ALLOWED: Final = [
     ("cli/demo/new.py", "from ...replayer.node import Node\nfrom ..output import tell"),
     ("executor/arithmetic/new.py", "from ...evidence.values import DType\nimport torch"),
     ("consensus/new.py", "import sqlite3\nfrom ..evidence.roster import Roster"),
+    ("consensus/store/new.py", "import sqlalchemy\nfrom ...evidence.roster import Roster"),
+    ("consensus/service/new.py", "from starlette.types import Scope"),
+    ("consensus/client.py", "import httpx"),
     ("tests/new.py", "import pickle\nfrom reperform.evidence import keys"),
 ]
 

@@ -1,0 +1,107 @@
+"""Opening the database of a store: SQLite in a file, or PostgreSQL; migrated to what this version expects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from ..docket import DocketError
+
+# How long (seconds) a writer waits for another before it gives up.
+BUSY_SECONDS: Final = 10
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# Any number that no other user of the same database takes for its own advisory lock: "rprf".
+WRITERS: Final = 0x72707266
+
+
+class StoreError(DocketError):
+    """The database does not do what it is asked."""
+
+
+def open_engine(database: str) -> Engine:
+    """The engine of a database URL (sqlite:///FILE or postgresql://…), its tables made. Raises StoreError."""
+    try:
+        url = make_url(database)
+    except ArgumentError as error:
+        raise StoreError(
+            "the database has no URL that can be read", advice="write sqlite:///FILE or postgresql://HOST/NAME"
+        ) from error
+    match url.get_backend_name():
+        case "sqlite" if url.database not in (None, "", ":memory:"):
+            # Parameters are documents; no error message shows them.
+            engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        case "postgresql":
+            engine = create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True)
+        case _:
+            raise StoreError(
+                "a docket is kept in SQLite, in a file, or in PostgreSQL",
+                advice="write sqlite:///FILE or postgresql://HOST/NAME",
+            )
+    _migrate(engine)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """For single questions: each sees the database as it is at its moment. Raises StoreError."""
+    with _translated(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is the only one to write, durable when the block has ended. Raises StoreError.
+
+    One after another, so that positions are seen in the order in which they were given: a reader that has seen
+    position 7 will never find a new 6.
+    """
+    with _translated(engine), engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
+        yield connection
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"the {engine.dialect.name} database refuses: {type(error).__name__}",
+            advice="see that it runs, can be written, and has room",
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where the driver guesses
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL would lose what was acknowledged
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its place at once; who began as a reader could only fail. One question needs no transaction.
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                "the database was made by a later version of reperform", advice="install that version, or a newer one"
+            ) from error
