@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from ..consensus.conclusion import Conclusion, NoQuorumError, conclude, pack
+from ..consensus.docket import Docket
 from ..consensus.filer import FiledDecision, Filer
-from ..consensus.folder import FolderDocket
 from ..consensus.proceeding import Phase, Proceeding, collect, phase
 from ..evidence.digest import Digest
 from ..evidence.documents import to_bytes
@@ -24,8 +24,8 @@ from ..evidence.receipt import DecisionFile, Receipt, open_receipt
 from ..evidence.roster import Roster, named_roster
 from ..evidence.tally import Verdict
 from ..evidence.verify import verify
-from .docket import DocketFolder
 from .output import AsJson, progress, tell
+from .place import DocketAuthority, DocketPlace, open_docket
 from .trust import RootsFile, RosterFiles, now, read_keys, read_roots, read_rosters
 from .verify import account, exit_status, report
 
@@ -40,20 +40,21 @@ class StillOpenError(ReperformError):
 
 def dispute(
     decision: Annotated[Path, typer.Argument(help="The decision file that the operator gave you.")],
-    docket: DocketFolder,
+    docket: DocketPlace,
     roster: RosterFiles,
     roots: RootsFile,
     manifest: Annotated[Path, typer.Option(help="The pinned model's manifest.msgpack.", show_default=False)],
     state: Annotated[Path, typer.Option(help="A private folder for this dispute.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where to write the evidence pack.", show_default=False)],
     filed_with: Annotated[str | None, typer.Option(help="The docket's node on the roster, if it has several.")] = None,
+    docket_ca: DocketAuthority = None,
     disclose: Annotated[bool, typer.Option(help="Show the input and the answers in the pack.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to stay; run again to go on.")] = 3600,
     as_json: AsJson = False,
 ) -> None:
     """Dispute a decision. The panel gets the input sealed, never the output, until it has committed.
 
-    Example: reperform dispute my.decision --docket docket/ --roster roster.dsse --roots roots.json
+    Example: reperform dispute my.decision --docket https://docket.example --roster roster.dsse --roots roots.json
     --manifest models/mortgage/manifest.msgpack --state my-dispute/ --out my.pack
 
     Stay until it ends: your side must release the output's key once all ballots are in. Exit status 3 says
@@ -72,7 +73,7 @@ def dispute(
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
     filed, keys = _filed(mine, state, _docket(judging, filed_with))
-    place = FolderDocket(docket)
+    place = open_docket(docket, docket_ca).docket
     filer = Filer(place, keys, filed)
     filer.file()
     proceeding, conclusion = _wait(place, filer, filed, rosters, timeout)
@@ -123,7 +124,7 @@ def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDe
 
 
 def _wait(
-    docket: FolderDocket, filer: Filer, filed: FiledDecision, rosters: list[Roster], timeout: float
+    docket: Docket, filer: Filer, filed: FiledDecision, rosters: list[Roster], timeout: float
 ) -> tuple[Proceeding, Conclusion]:
     """Do the filer's part until a quorum has signed. Raises StillOpenError, NoQuorumError."""
     deadline = time.monotonic() + timeout

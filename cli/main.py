@@ -16,7 +16,11 @@ from .dispute import StillOpenError
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
 
 # Packages that only some commands need, and the extra that brings them.
-EXTRAS: Final = {"torch": "executor", "numpy": "executor", "safetensors": "executor", "tokenizers": "executor"}
+EXTRAS: Final = {
+    **dict.fromkeys(("torch", "numpy", "safetensors", "tokenizers"), "executor"),
+    **dict.fromkeys(("sqlalchemy", "alembic", "psycopg", "fastapi", "uvicorn", "prometheus_client"), "server"),
+    "httpx": "client",
+}
 
 app = typer.Typer(
     help="Prove what an AI model decided: run the decision again, elsewhere, and sign what comes out.",

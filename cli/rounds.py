@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 # How many causes are remembered so as not to be told in every round; strangers can make up new ones.
 TOLD: Final = 1024
 
+# Seconds. What is due by time alone is done so much later at most, and whoever stops a party waits so long.
+LONGEST_WAIT: Final = 2.0
+
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -54,9 +57,12 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: float) -> None:
+def keep_going(
+    step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: float, wait: Callable[[float], None] | None = None
+) -> None:
     """Call `step` with the time until SIGTERM or SIGINT; a round that has begun is finished.
 
+    A docket that can tell when there is news is waited for besides, with `wait`.
     What a round could not take up is logged once per filing and cause, not once per round.
     """
     stop = threading.Event()
@@ -67,6 +73,8 @@ def keep_going(step: Callable[[int], tuple[tuple[Digest, str], ...]], interval: 
     while not stop.is_set():
         try:
             news = [item for item in step(now()) if item not in told]
+            if wait is not None:
+                wait(LONGEST_WAIT)
         except ReperformError as error:
             log.warning("%s", error)  # the docket may be back in the next round
             news = []

@@ -93,7 +93,7 @@ class World:
             epoch=1,
             previous=None,
             valid_from=START - 1000,
-            valid_until=START + 10**9,
+            valid_until=START + 10**12,  # longer than any clock here: some tests run processes
             roots=self.roots,
             organisations=tuple(
                 Organisation(

@@ -21,7 +21,10 @@ from reperform.evidence.values import Output
 from reperform.tests.house.layout import OUTSIDE, PACKAGE, ROOT, packages_declared
 from reperform.tests.world import MANIFEST, World, model
 
-HEAVY: Final = ("torch", "numpy", "safetensors", "tokenizers", "ray", "transformers", "sqlite3")
+HEAVY: Final = (
+    "torch", "numpy", "safetensors", "tokenizers", "ray", "transformers",
+    "sqlalchemy", "alembic", "psycopg", "fastapi", "uvicorn", "httpx", "prometheus_client", "sqlite3",
+)  # fmt: skip
 OLDEST_SETUPTOOLS: Final = 77  # pyproject.toml, build-system
 
 IN_PROCESS: Final = """
@@ -205,3 +208,14 @@ def test_a_command_that_needs_torch_says_what_to_install(base: Path) -> None:
     done = reperform(base, "selftest")
     assert done.returncode == 2
     assert "install reperform with its extra [executor]" in done.stderr
+
+
+def test_a_command_that_needs_the_network_says_what_to_install(base: Path, evidence: Path) -> None:
+    options = ("--docket", "https://docket.example", "--roots", evidence / "upheld.json")
+    done = reperform(base, "docket", "status", *options)
+    assert done.returncode == 2
+    assert "install reperform with its extra [client]" in done.stderr
+    trust = ("--key", "docket.key", "--roster", "roster.dsse", "--roots", evidence / "upheld.json")
+    done = reperform(base, "docket", "serve", *trust)
+    assert done.returncode == 2
+    assert "install reperform with its extra [server]" in done.stderr

@@ -1,0 +1,162 @@
+"""A docket over HTTP, as its users see it. It is not trusted: whatever it says is read strictly and in bounds."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import SystemRandom
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..evidence.digest import Digest
+from ..evidence.documents import from_bytes, to_bytes
+from ..evidence.dsse import Envelope
+from ..evidence.encoding import MAX_BYTES, MalformedError
+from ..evidence.errors import ReperformError
+from .docket import Changes, DocketError, DocketUnreachableError, Slot, parse_envelope
+from .wire import ENVELOPE_TYPE, Documents, Rosters
+
+TIMEOUT: Final = httpx.Timeout(20, connect=5)
+# Every call may be made twice without harm: a document posted twice is posted once.
+TRIES: Final = 4
+FIRST_PAUSE: Final = 0.25  # seconds; doubled after every try
+LONGEST_PAUSE: Final = 5.0
+# Nothing is compressed, so that no answer is larger than it was on the wire.
+HEADERS: Final = {"User-Agent": "reperform", "Accept-Encoding": "identity"}
+BUSY: Final = frozenset({429, 502, 503, 504})
+# Bytes of an answer: a page of changes, and all that may be posted about one filing.
+MAX_CHANGES: Final = 256 * 1024
+MAX_PROBLEM: Final = 4096
+MAX_CAUSE: Final = 300  # characters
+
+D = TypeVar("D", Changes, Documents, Rosters)
+T = TypeVar("T")
+
+_random: Final = SystemRandom()
+
+
+class HttpDocket:
+    """A `Docket` at an https:// or http:// address. One object serves one thread."""
+
+    def __init__(self, url: str, authority: Path | None = None, pause: Callable[[float], None] = time.sleep) -> None:
+        """`authority` is a file of CA certificates, if those of the system are not the ones. Raises DocketError."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise DocketError("a docket's address is https://HOST, with a port and a path if need be")
+        self._url = url.rstrip("/")
+        self._pause = pause
+        self._position = 0
+        self._client = httpx.Client(timeout=TIMEOUT, verify=_trust(authority), headers=HEADERS)
+
+    def changes(self, after: int) -> Changes:
+        """What was posted after a position."""
+        return self._changes(after, 0)
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was posted after the last changes that were read, or after so many seconds."""
+        self._changes(self._position, seconds)
+
+    def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
+        """Everything posted about a filing."""
+        found: dict[Slot, list[Envelope]] = defaultdict(list)
+        for posted in self._get(f"/v1/filings/{filing}", Documents, MAX_BYTES).documents:
+            found[posted.slot].append(self._read(parse_envelope, posted.envelope))
+        return {slot: tuple(found[slot]) for slot in Slot}
+
+    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
+        """Post a document. When this returns, the docket says that it is on its disk."""
+        self._send("POST", f"/v1/filings/{filing}/{slot}", to_bytes(envelope), limit=MAX_PROBLEM)
+
+    def rosters(self) -> tuple[Envelope, ...]:
+        """Every epoch of the docket's roster. Verify them with `open_rosters`."""
+        return self._get("/v1/rosters", Rosters, MAX_BYTES).epochs
+
+    def _changes(self, after: int, seconds: float) -> Changes:
+        path = f"/v1/changes?after={after}" + (f"&wait={seconds:g}" if seconds else "")
+        changes = self._get(path, Changes, MAX_CHANGES)
+        if not seconds:
+            self._position = changes.position
+        return changes
+
+    def _get(self, path: str, cls: type[D], limit: int) -> D:
+        return self._read(lambda body: from_bytes(cls, body), self._send("GET", path, None, limit=limit))
+
+    def _read(self, parse: Callable[[bytes], T], data: bytes) -> T:
+        try:
+            return parse(data)
+        except MalformedError as error:
+            raise DocketError(
+                f"the docket at {self._url} answers what no docket says: {error.cause}",
+                advice="check that the address is that of a docket, and of this version",
+            ) from error
+
+    def _send(self, method: str, path: str, body: bytes | None, *, limit: int) -> bytes:
+        """The answer's bytes, at most `limit`. Tries again where that may help, for a bounded time."""
+        wait = FIRST_PAUSE
+        for left in reversed(range(TRIES)):
+            try:
+                status, answer, after = self._once(method, path, body, limit)
+            except httpx.TransportError as error:
+                if not left or "CERTIFICATE_VERIFY_FAILED" in str(error):
+                    raise self._unreachable(error) from error
+                after = 0.0
+            else:
+                if status < 300:
+                    return answer
+                if status not in BUSY:
+                    raise DocketError(f"the docket at {self._url} refuses ({status}): {_cause(answer)}")
+                if not left:
+                    raise DocketUnreachableError(
+                        f"the docket at {self._url} is busy ({status}): {_cause(answer)}", advice="try again later"
+                    )
+            self._pause(min(max(after, wait * _random.uniform(0.5, 1)), LONGEST_PAUSE))
+            wait *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, method: str, path: str, body: bytes | None, limit: int) -> tuple[int, bytes, float]:
+        """Status, body, and how many seconds the docket asks to wait."""
+        headers = {} if body is None else {"Content-Type": ENVELOPE_TYPE}
+        with self._client.stream(method, self._url + path, content=body, headers=headers) as response:
+            limit = limit if response.status_code < 300 else MAX_PROBLEM
+            answer = bytearray()
+            for chunk in response.iter_raw(64 * 1024):
+                answer += chunk
+                if len(answer) > limit:
+                    raise DocketError(f"the docket at {self._url} answers with more than {limit} bytes")
+            after = response.headers.get("Retry-After", "")
+            return response.status_code, bytes(answer), float(after) if after.isascii() and after.isdigit() else 0.0
+
+    def _unreachable(self, error: httpx.TransportError) -> ReperformError:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return DocketUnreachableError(
+                f"the certificate of the docket at {self._url} is signed by nobody known here",
+                advice="give the CA's certificate with --docket-ca",
+            )
+        return DocketUnreachableError(
+            f"the docket at {self._url} does not answer ({type(error).__name__})",
+            advice="check the address and the network; what was not posted can be posted again",
+        )
+
+
+def _trust(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except (OSError, ssl.SSLError) as error:
+        raise DocketError(f"{authority} is no file of CA certificates", advice="name a PEM file") from error
+
+
+def _cause(answer: bytes) -> str:
+    """What somebody whom nobody trusts says went wrong: the beginning of it, on one line."""
+    try:
+        detail = json.loads(answer)["detail"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        detail = None
+    if not isinstance(detail, str):
+        return "no reason given"
+    return "".join(c for c in detail[:MAX_CAUSE] if c.isprintable())

@@ -1,0 +1,146 @@
+"""A docket over HTTP. It takes documents that the store admits and shows them to everybody; it keeps no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from ...evidence.digest import Digest
+from ...evidence.documents import Document, to_bytes
+from ...evidence.dsse import Envelope
+from ..admission import MAX_BYTES
+from ..docket import Changes, Slot, parse_envelope
+from ..store.store import Store
+from ..wire import DOCUMENT_TYPE, ENVELOPE_TYPE, MAX_WAIT, Documents, Posted, Rosters
+from .bell import Bell
+from .door import Door, announced
+from .metrics import Metrics
+from .problems import add_problems, problem
+from .quota import Buckets
+
+# How long (seconds) a body may take to arrive.
+BODY_SECONDS: Final = 30
+
+FilingName = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The digest of the filing, in hexadecimal.")]
+Position = Annotated[int, Query(ge=0, lt=2**63, description="A position from an earlier answer; 0 is the beginning.")]
+Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for a change if there is none.")]
+
+_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
+_ANSWER: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {DOCUMENT_TYPE: _BINARY}}}
+_BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {ENVELOPE_TYPE: _BINARY}}}
+
+
+@dataclass(frozen=True)
+class Service:
+    """What an application is made of. `work` runs for as long as the application does."""
+
+    store: Store
+    rosters: Sequence[Envelope]
+    bell: Bell
+    buckets: Buckets
+    work: Callable[[], AbstractContextManager[None]]
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application."""
+    store, bell, metrics = service.store, service.bell, Metrics(service.store.position)
+    rosters = to_bytes(Rosters(tuple(service.rosters)))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        bell.start()
+        with service.work():
+            yield
+
+    app = FastAPI(
+        title="reperform docket",
+        version=version("reperform"),
+        summary="Signed documents about disputed decisions. Verify what you read; the docket is not to be trusted.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    add_problems(app)
+
+    app.add_middleware(Door, buckets=service.buckets, metrics=metrics)
+
+    @app.post("/v1/filings/{filing}/{slot}", status_code=204, openapi_extra=_BODY)
+    async def post(filing: FilingName, slot: Slot, request: Request) -> Response:
+        """Post a signed document. It is on disk when this answers; posting it again changes nothing."""
+        if request.headers.get("content-type") != ENVELOPE_TYPE:
+            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a document is posted as {ENVELOPE_TYPE}")
+        body = await _body(request, MAX_BYTES[slot])
+        if body is None:
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a {slot} has at most {MAX_BYTES[slot]} bytes")
+        await run_in_threadpool(lambda: store.post(Digest.from_hex(filing), slot, parse_envelope(body)))
+        return Response(status_code=204)
+
+    @app.get("/v1/filings/{filing}", responses=_ANSWER, response_class=Response)
+    def read(filing: FilingName) -> Response:
+        """Everything that was posted about a filing: a `documents/v1`."""
+        return _document(Documents(tuple(Posted(*each) for each in store.rows(Digest.from_hex(filing)))))
+
+    @app.get("/v1/changes", responses=_ANSWER, response_class=Response)
+    async def changes(after: Position = 0, wait: Wait = 0) -> Response:
+        """The filings about which something was posted after a position, a page at a time: a `changes/v1`."""
+        return _document(await _changes(store, bell, after, wait))
+
+    @app.get("/v1/rosters", responses=_ANSWER, response_class=Response)
+    def epochs() -> Response:
+        """Every epoch of the roster, signed by the root keys: a `rosters/v1`."""
+        return Response(rosters, media_type=DOCUMENT_TYPE)
+
+    @app.get("/healthz")
+    def health() -> dict[str, int | str]:
+        """Whether the database answers."""
+        return {"status": "ok", "position": store.position()}
+
+    @app.get("/metrics", response_class=Response)
+    def measured() -> Response:
+        """Counters for Prometheus."""
+        return metrics.answer()
+
+    return app
+
+
+async def _changes(store: Store, bell: Bell, after: int, wait: float) -> Changes:
+    """Changes; if there are none, those of the next moments."""
+    end = time.monotonic() + wait
+    while True:
+        ticket = bell.ticket()
+        found = await run_in_threadpool(store.changes, after)
+        left = end - time.monotonic()
+        if found.position != after or left <= 0:
+            return found
+        try:
+            await asyncio.wait_for(ticket.wait(), left)
+        except TimeoutError:
+            return found
+
+
+async def _body(request: Request, limit: int) -> bytes | None:
+    """The body; None if it is too large, which is known without reading it all."""
+    if announced(request.scope) > limit:
+        return None
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    return None
+    except TimeoutError as error:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from error
+    return bytes(body)
+
+
+def _document(document: Document) -> Response:
+    return Response(to_bytes(document), media_type=DOCUMENT_TYPE)

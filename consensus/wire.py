@@ -1,0 +1,44 @@
+"""What a docket's service and its clients say to each other besides envelopes: documents in the strict encoding.
+
+Nothing here is signed and nothing is believed: what matters is inside the envelopes. `Changes` travels too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from ..evidence.dsse import Envelope
+from .docket import Slot
+
+ENVELOPE_TYPE: Final = "application/vnd.reperform.envelope"
+DOCUMENT_TYPE: Final = "application/vnd.reperform.document"
+PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
+
+# The longest (seconds) that a request for changes may wait for some.
+MAX_WAIT: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The bytes of an envelope, and the slot that it stands in."""
+
+    KIND: ClassVar[str] = "posted/v1"
+    slot: Slot
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Everything posted about one filing, in the order of posting."""
+
+    KIND: ClassVar[str] = "documents/v1"
+    documents: tuple[Posted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rosters:
+    """Every epoch of the roster under which the docket is kept, signed by the root keys."""
+
+    KIND: ClassVar[str] = "rosters/v1"
+    epochs: tuple[Envelope, ...]
