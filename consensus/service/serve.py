@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from ...evidence.keyfile import KeyRing
 from ...evidence.roster import Roster
 from ..admission import Admission
 from ..keeper import Keeper, Patience
-from ..store.engine import open_engine
+from ..store.engine import alone, open_engine
 from ..store.store import Quota, Store
 from .app import Service, create_app
 from .bell import Bell
@@ -66,7 +67,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises ListenError, StoreError, and RosterRefusedError for a wrong key."""
     bell, known = Bell(), [signed.document for signed in rosters]
-    store = Store(open_engine(database), Admission(known, keys.signing.public.key_id), quota, bell.ring)
+    engine = open_engine(database)
+    store = Store(engine, Admission(known, keys.signing.public.key_id), quota, bell.ring)
     keeper = Keeper(store, keys, known, patience)
     service = Service(
         store,
@@ -97,7 +99,10 @@ def serve(
         ) from error
     # Requests pass from thread to thread and back; behind a busy keeper each time cost them Python's 5 ms.
     sys.setswitchinterval(SWITCH_SECONDS)
-    with server:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops at these, and raises them once more when it is done: to be stopped is no failure.
+        signal.signal(number, lambda *_: None)
+    with server, alone(engine):
         # Taken over by every connection; else an answer's body would wait 40 ms for the receipt of its headers.
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         log.info("listening at %s://%s:%d", listening.scheme, listening.host, server.getsockname()[1])

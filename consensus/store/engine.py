@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from alembic import command
 from alembic.config import Config
@@ -18,8 +19,9 @@ from ..docket import DocketError
 # How long (seconds) a writer waits for another before it gives up.
 BUSY_SECONDS: Final = 10
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-# Any number that no other user of the same database takes for its own advisory lock: "rprf".
+# Numbers that no other user of the same database takes for its own advisory locks: "rprf", and the next.
 WRITERS: Final = 0x72707266
+KEEPER: Final = WRITERS + 1
 
 
 class StoreError(DocketError):
@@ -69,6 +71,32 @@ def writing(engine: Engine) -> Iterator[Connection]:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
         yield connection
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Be the only keeper of this database for as long as the block runs: two would contradict each other.
+
+    Raises StoreError. Whoever dies lets go.
+    """
+    with ExitStack() as held:
+        if engine.dialect.name == "postgresql":
+            connection = held.enter_context(reading(engine)).execution_options(isolation_level="AUTOCOMMIT")
+            free = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEEPER})
+        else:
+            file = held.enter_context(Path(f"{engine.url.database}.lock").open("w"))
+            free = _lock(file)
+        if not free:
+            raise StoreError("the database is in use by another process that keeps this docket", advice="stop it first")
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -48,15 +48,16 @@ class Parties:
         folder = self.world.folder
         port = self.url.rpartition(":")[2] or "0"
         trust = ("--roster", folder / "roster.dsse", "--roots", folder / "roots.json")
+        written = len(self.log(DOCKET))
         process = self._start(
             DOCKET, "reperform.cli.main", "docket", "serve", "--key", folder / f"{DOCKET}.key", *trust,
             "--database", self.database, "--listen", f"127.0.0.1:{port}", "--step", self.step, *self.options,
         )  # fmt: skip
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and process.poll() is None:
-            found = re.findall(r"listening at (http\S+)", self.log(DOCKET))
+            found = re.search(r"listening at (http\S+)", self.log(DOCKET)[written:])
             if found:
-                self.url = found[-1]
+                self.url = found[1]
                 return self.url
             time.sleep(0.05)
         raise RuntimeError(f"the service did not start: {self.log(DOCKET)}")
@@ -67,7 +68,8 @@ class Parties:
 
     def log(self, name: str) -> str:
         """What a process has written."""
-        return (self.world.folder / f"{name}.log").read_text()
+        path = self.world.folder / f"{name}.log"
+        return path.read_text() if path.exists() else ""
 
     def kill(self, name: str) -> None:
         """What a loss of power does to a process."""
