@@ -1,20 +1,23 @@
 """Scaled dot product attention (§5), one tile of queries at a time.
 
-The keys and values of every head are packed once, as panels for exact products in float64; then each task takes some
-queries of one head through scores, weights and weighted values. Tensors are read and written token by token,
-[B, L, H, D], which is how a linear layer leaves them and how the next one takes them.
+A task packs the keys and values of one head, as panels for exact products in float64, and takes all queries of that
+head or some of them through scores, weights and weighted values: what it works on stays in its core's cache. Tensors
+are read and written token by token, [B, L, H, D], which is how a linear layer leaves them and how the next one takes
+them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numba import prange
 from torch import Tensor
 
-from .compile import kernel, parallel_kernel
+from .compile import allocating_kernel, kernel, parallel_kernel, threads
 from .functions import exp_row, rsqrt
-from .heads import BLOCK, COLUMNS, pack_query, packed, stride, sums
+from .heads import BLOCK, COLUMNS, More, Packed, more, pack_query, packed, stride, sums
 from .integers import NOT_FINITE, PRECISION, Array, factor, nearest, power_above, room, rounded
 from .tiles import ROWS
 from .weights import Weighed, raise_for, units, weigh
@@ -22,11 +25,8 @@ from .weights import Weighed, raise_for, units, weigh
 _NOT_FINITE, _UNDECIDED = int(Weighed.NOT_FINITE), int(Weighed.UNDECIDED)
 _UNIT, _UNIT40 = 2.0**-PRECISION, 2.0**-40
 
-# Queries of a task: enough to be worth the trip through the keys, few enough that all threads have some.
-_QUERIES = 64
-
-_NOTHING_EXCLUDED = torch.empty(1, 0, 0, 0, dtype=torch.bool)
-_NOTHING_ADDED = torch.empty(1, 0, 0, 0)
+_NOTHING_EXCLUDED = torch.empty(1, 1, 1, 0, dtype=torch.bool)
+_NOTHING_ADDED = torch.empty(1, 1, 1, 0)
 
 
 def scaled_dot_product_attention(  # noqa: PLR0917
@@ -42,16 +42,23 @@ def scaled_dot_product_attention(  # noqa: PLR0917
     if out.numel() and k.numel():
         status = _attend(
             q.numpy(),
-            *packed(k, v),
+            k.numpy(),
+            v.numpy(),
             (mask if mask is not None and mask.dtype == torch.bool else _NOTHING_EXCLUDED).numpy(),
             (mask if mask is not None and mask.dtype != torch.bool else _NOTHING_ADDED).numpy(),
             is_causal,
             np.float32(by),
+            _parts(q.shape[0] * q.shape[2], q.shape[1]),
             out.numpy(),
         )
         raise_for(status, "attention")
     heads_first = out.transpose(1, 2)
     return heads_first if query.dim() == 4 else heads_first.reshape(*query.shape[:-1], value.shape[-1])
+
+
+def _parts(heads: int, length: int) -> int:
+    """Into how many tasks the queries of each head are divided: one, if there are heads enough for all threads."""
+    return max(1, min(-(-length // ROWS), 4 * threads() // heads))
 
 
 def _by_token(t: Tensor, batch: torch.Size) -> Tensor:
@@ -79,16 +86,17 @@ def _score(totals: Array, at: int, unit: float, key_scales: Array, by: np.float3
 
 
 @kernel
-def _exclude(scores: Array, head: int, query: int, allowed: Array, added: Array) -> None:
-    """Step 2 of one query, but for causality; a dimension of the mask that is 1 serves all heads or queries."""
-    if allowed.size:
-        places = allowed[head % allowed.shape[0], query % allowed.shape[1]]
-        for j in range(scores.size):
-            scores[j] = scores[j] if places[j] else np.float32(-np.inf)
-    if added.size:
-        addends = added[head % added.shape[0], query % added.shape[1]]
-        for j in range(scores.size):
-            scores[j] += addends[j]
+def _exclude(scores: Array, allowed: Array) -> None:
+    """Step 2 of one query, for a mask of booleans."""
+    for j in range(scores.size):
+        scores[j] = scores[j] if allowed[j] else np.float32(-np.inf)
+
+
+@kernel
+def _add(scores: Array, added: Array) -> None:
+    """Step 2 of one query, for a mask of numbers."""
+    for j in range(scores.size):
+        scores[j] += added[j]
 
 
 @kernel
@@ -108,93 +116,139 @@ def _weigh_values(weights: Array, value_scales: Array, place: int, products: Arr
     return np.float64(total) * _UNIT40, power
 
 
-@kernel
-def _queries(  # noqa: PLR0912, PLR0917
+class _Room(NamedTuple):
+    """What a tile of queries needs to work in."""
+
+    asked: Array
+    weighed: Array
+    totals: Array
+    products: Array
+    scores: Array
+    powers: Array
+    sizes: Array
+
+
+@allocating_kernel
+def _head(  # noqa: PLR0917
     q: Array,
+    k: Array,
+    v: Array,
     head: int,
+    read: int,
     first: int,
     last: int,
-    key_panels: Array,
-    key_scales: Array,
-    value_panels: Array,
-    value_scales: Array,
     allowed: Array,
     added: Array,
     causal: bool,
     by: np.float32,
     out: Array,
 ) -> int:
-    """The queries from `first` to before `last` of one head."""
-    depth, tokens, width = q.shape[2], key_scales.size, out.shape[2]
-    apart = max(key_panels.shape[0], value_panels.shape[0]) * COLUMNS
-    asked = np.zeros(((depth + BLOCK - 1) // BLOCK, ROWS, stride(depth)))
-    weighed = np.zeros(((tokens + BLOCK - 1) // BLOCK, ROWS, stride(tokens)))
-    totals, products, scores = room(ROWS * apart), room(tokens), np.empty(ROWS * tokens, np.float32)
-    powers, sizes = np.empty(ROWS), np.empty(ROWS)
+    """The queries from `first` to before `last` of one head, which reads one of the keys' heads.
+
+    Tensors [L or T, H, D], and masks of that head.
+    """
+    tokens = min(k.shape[0], last) if causal else k.shape[0]
+    finite, memory = packed(k, v, read, tokens)
+    if not finite:
+        return _NOT_FINITE
+    depth, columns = q.shape[2], max(len(memory.keys), len(memory.values)) * COLUMNS
+    space = _Room(
+        np.zeros(((depth + BLOCK - 1) // BLOCK, ROWS, stride(depth))),
+        np.zeros(((tokens + BLOCK - 1) // BLOCK, ROWS, stride(tokens))),
+        room(ROWS * columns),
+        room(tokens),
+        np.empty(ROWS * tokens, np.float32),
+        np.empty(ROWS),
+        np.empty(ROWS),
+    )
+    others = more()
+    status = 0
     for start in range(first, last, ROWS):
-        rows = min(ROWS, last - start)
-        longest = min(tokens, start + rows) if causal else tokens
-        for r in range(rows):
-            powers[r] = pack_query(q[start + r, head], r, asked)
-            if powers[r] == NOT_FINITE:
-                return _NOT_FINITE
-        for panel in range((longest + COLUMNS - 1) // COLUMNS):
-            sums(asked, key_panels, panel, depth, totals, panel * COLUMNS, apart)
-        for r in range(rows):
-            row = scores[r * longest : (r + 1) * longest]
-            _score(totals, r * apart, powers[r] * _UNIT * _UNIT, key_scales, by, row)
-            _exclude(row, head, start + r, allowed, added)
-            if causal:
-                row[start + r + 1 :] = -np.inf
-            if weigh(row) == _NOT_FINITE:
-                return _NOT_FINITE
-        if exp_row(scores[: rows * longest], scores[: rows * longest]):  # of -inf it is 0
-            return _UNDECIDED
-        for r in range(rows):
-            row = scores[r * longest : (r + 1) * longest]
-            sizes[r], powers[r] = _weigh_values(row, value_scales, r, products, weighed)
-            if sizes[r] == 0.0:  # no key is left
-                sizes[r] = 1.0
-        for panel in range(value_panels.shape[0]):
-            sums(weighed, value_panels, panel, longest, totals, panel * COLUMNS, apart)
-        for r in range(rows):
-            row, at, unit = out[start + r, head], np.uint64(r * apart), powers[r] * _UNIT40
-            for c in range(np.uint64(width)):
-                row[c] = rounded(totals[at + c] * unit / sizes[r])
+        stop = min(start + ROWS, last)
+        status = max(status, _tile(q, memory, head, start, stop, allowed, added, causal, by, space, others, out))
+    return status
+
+
+@kernel
+def _tile(  # noqa: PLR0912, PLR0917
+    q: Array,
+    memory: Packed,
+    head: int,
+    first: int,
+    last: int,
+    allowed: Array,
+    added: Array,
+    causal: bool,
+    by: np.float32,
+    space: _Room,
+    more: More,
+    out: Array,
+) -> int:
+    """At most ROWS queries."""
+    asked, weighed, totals, products, scores, powers, sizes = space
+    rows, tokens, apart = last - first, memory.key_scales.size, totals.size // ROWS
+    longest = min(tokens, last) if causal else tokens
+    for r in range(rows):
+        powers[r] = pack_query(q[first + r, head], r, asked)
+        if powers[r] == NOT_FINITE:
+            return _NOT_FINITE
+    for panel in range((longest + COLUMNS - 1) // COLUMNS):
+        sums(asked, memory.keys, panel, q.shape[2], totals, panel * COLUMNS, apart, more)
+    for r in range(rows):
+        row = scores[r * longest : (r + 1) * longest]
+        _score(totals, r * apart, powers[r] * _UNIT * _UNIT, memory.key_scales, by, row)
+        if allowed.size:
+            _exclude(row, allowed[(first + r) % len(allowed)])
+        if added.size:
+            _add(row, added[(first + r) % len(added)])
+        if causal:
+            row[first + r + 1 :] = -np.inf
+        if weigh(row) == _NOT_FINITE:
+            return _NOT_FINITE
+    if exp_row(scores[: rows * longest], scores[: rows * longest]):  # of -inf it is 0
+        return _UNDECIDED
+    for r in range(rows):
+        row = scores[r * longest : (r + 1) * longest]
+        sizes[r], powers[r] = _weigh_values(row, memory.value_scales, r, products, weighed)
+        if sizes[r] == 0.0:  # no key is left
+            sizes[r] = 1.0
+    for panel in range(len(memory.values)):
+        sums(weighed, memory.values, panel, longest, totals, panel * COLUMNS, apart, more)
+    for r in range(rows):
+        row, at, unit = out[first + r, head], np.uint64(r * apart), powers[r] * _UNIT40
+        for c in range(np.uint64(row.size)):
+            row[c] = rounded(totals[at + c] * unit / sizes[r])
     return 0
 
 
 @parallel_kernel
 def _attend(  # noqa: PLR0917
     q: Array,
-    key_panels: Array,
-    key_scales: Array,
-    value_panels: Array,
-    value_scales: Array,
+    k: Array,
+    v: Array,
     allowed: Array,
     added: Array,
     causal: bool,
     by: np.float32,
+    parts: int,
     out: Array,
 ) -> int:
+    """Tensors [B, L or T, H, D] and masks [B or 1, H or 1, L or 1, T or 0]; each head in so many parts."""
     batch, length, heads, _ = q.shape
-    key_heads = key_panels.shape[1]
-    groups = (length + _QUERIES - 1) // _QUERIES
-    status = np.zeros(batch * heads * groups, np.int64)
-    for t in prange(batch * heads * groups):
-        b, h, g = t // (heads * groups), t // groups % heads, t % groups
-        read = h * key_heads // heads
-        status[t] = _queries(
+    tiles = (length + ROWS - 1) // ROWS
+    status = np.zeros(batch * heads * parts, np.int64)
+    for t in prange(batch * heads * parts):
+        b, h, part = t // (heads * parts), t // parts % heads, t % parts
+        status[t] = _head(
             q[b],
+            k[b],
+            v[b],
             h,
-            g * _QUERIES,
-            min((g + 1) * _QUERIES, length),
-            key_panels[b, read],
-            key_scales[b, read],
-            value_panels[b, read],
-            value_scales[b, read],
-            allowed[b % allowed.shape[0]],
-            added[b % added.shape[0]],
+            h * k.shape[2] // heads,
+            part * tiles // parts * ROWS,
+            min((part + 1) * tiles // parts * ROWS, length),
+            allowed[b % allowed.shape[0], h % allowed.shape[1]],
+            added[b % added.shape[0], h % added.shape[1]],
             causal,
             by,
             out[b],

@@ -33,6 +33,8 @@ if not numba.config.CPU_NAME:
     numba.config.CPU_FEATURES = llvm.get_host_cpu_features().flatten()
 FEATURES = {f[1:]: f[0] == "+" for f in (numba.config.CPU_FEATURES or "").split(",") if f}
 
+llvm.initialize_native_asmparser()  # tiles.py names an instruction
+
 # LLVM prefers vectors of 256 bits where those of 512 once slowed the clock; in these loops they cost a third.
 if FEATURES.get("avx512f"):
     numba.config.CPU_FEATURES += ",-prefer-256-bit"
@@ -87,7 +89,15 @@ def tasks_for(rows: int, length: int) -> int:
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a loop that runs on the thread that calls it."""
+    """Compile a loop that runs on the thread that calls it, allocates nothing and gives back no array.
+
+    numba then counts no references, which for a short row takes longer than its arithmetic.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def allocating_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a loop that runs on the thread that calls it, with memory of its own."""
     return _compiled(function)
 
 

@@ -7,6 +7,7 @@ threads and share nothing but what they read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -16,19 +17,24 @@ from torch import Tensor
 
 from ..errors import not_finite
 from ..kernels import Operand
-from . import int16
-from .compile import kernel, parallel_kernel, threads
+from . import float64, int16
+from .compile import allocating_kernel, kernel, parallel_kernel, threads
 from .int16 import combined
 from .integers import PRECISION, Array, room, rounded
-from .products import Product, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
-from .tiles import LINE, ROWS, prefetch
+from .products import EXACT16, Product, blocks, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
+from .tiles import LINE, ROWS, prefetch_to_read, prefetch_to_write
 
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
-_TASK_BYTES = 1 << 20
+_TASK_WORDS = 1 << 17
+
+# A panel of no more float64 is fetched into the same cache while the one before it is used.
+_NEAR = 1 << 15
 
 _UNIT = 2.0**-PRECISION
+
 _FLOAT64, _INT16 = int(Product.FLOAT64), int(Product.INT16)
-_TILE16, _COLUMNS16, _BLOCK16, _products16 = int16.TILE, int16.COLUMNS, int16.BLOCK, int16.products
+_TILE16, _COLUMNS16, _products16 = int16.TILE, int16.COLUMNS, int16.products
+_products64 = float64.products
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ def _packed(vectors: Tensor, operation: str, product: Product) -> Packed:
     shape = vectors.shape
     vectors = vectors.reshape(shape[:-1].numel(), shape[-1]).contiguous()
     panels = -(-vectors.shape[0] // columns(product))
-    packed = torch.zeros(panels * panel_size(product, shape[-1]), dtype=torch.uint8)
+    packed = torch.zeros(panels * panel_size(product, shape[-1]), dtype=torch.float64)
     scales = torch.empty(vectors.shape[0], dtype=torch.float64)
     if not _pack(product, vectors.numpy(), packed.numpy(), scales.numpy()):
         raise not_finite(operation)
@@ -99,7 +105,7 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
         return out.zero_() + bias
     tiles, size = -(-rows // ROWS), rows_size(packed.product, length)
     tasks, groups = _division(tiles, -(-width // columns(packed.product)), size)
-    space = torch.empty(threads(), (tiles // tasks + 1) * size, dtype=torch.uint8)
+    space = torch.empty(threads(), (tiles // tasks + 1) * size, dtype=torch.float64)
     finite = _linear(
         int(packed.product),
         x.numpy(),
@@ -117,19 +123,19 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
 
 
 def _division(tiles: int, panels: int, size: int) -> tuple[int, int]:
-    """Into how many tasks the tiles of rows, of so many bytes, are divided, and each of them again by panels."""
-    tasks = -(-tiles // max(1, _TASK_BYTES // size))
+    """Into how many tasks the tiles of rows, of so many float64, are divided, and each of them again by panels."""
+    tasks = -(-tiles // max(1, _TASK_WORDS // size))
     if tiles >= 4 * threads():
         return -(-tasks // threads()) * threads(), 1
     return tasks, max(1, min(panels, threads() // tasks))
 
 
-@kernel
+@allocating_kernel
 def _pack_one(product: int, vectors: Array, p: int, panels: Array, scales: Array) -> bool:
     """The p-th panel of vectors [N, K]."""
     width, size = columns(product), panel_size(product, vectors.shape[1])
     mine = slice(p * width, min((p + 1) * width, vectors.shape[0]))
-    return pack_panel(product, vectors[mine], panels[p * size : (p + 1) * size], scales[mine])
+    return pack_panel(product, vectors[mine], panels, p * size, scales[mine])
 
 
 @parallel_kernel
@@ -141,38 +147,68 @@ def _pack(product: int, vectors: Array, panels: Array, scales: Array) -> bool:
     return bool(finite.all())
 
 
+class _Finish(NamedTuple):
+    """What makes results of exact sums: the scales of rows and columns, and a bias."""
+
+    row_scales: Array
+    scales: Array
+    bias: Array
+
+
+class _Room(NamedTuple):
+    """What a tile needs to work in."""
+
+    total: Array
+    block: Array
+    carry: Array
+    parts: Array
+
+
 @kernel
-def _round(  # noqa: PLR0917
-    total: Array, row_scales: Array, scales: Array, bias: Array, row: int, left: int, out: Array
-) -> None:
+def _round(total: Array, finish: _Finish, row: int, left: int, out: Array) -> None:
     """The sums of a tile, scaled and rounded, then the bias, into out from [row, left]."""
     width = total.size // ROWS
     right = min(left + width, out.shape[1])
-    column_scales, added = scales[left:right], bias[left:right]
-    for r in range(min(ROWS, out.shape[0] - row)):
-        unit = row_scales[row + r] * _UNIT * _UNIT
+    scales, bias = finish.scales[left:right], finish.bias[left:right]
+    for r in range(min(ROWS, len(out) - row)):
+        unit = finish.row_scales[row + r] * _UNIT * _UNIT
         values, results = total[r * width : (r + 1) * width], out[row + r, left:right]
         for j in range(results.size):
-            results[j] = rounded(values[j] * (unit * column_scales[j])) + added[j]
+            results[j] = rounded(values[j] * (unit * scales[j])) + bias[j]
 
 
 @kernel
-def _round_digits(  # noqa: PLR0917
-    parts: Array, row_scales: Array, scales: Array, bias: Array, row: int, left: int, out: Array
-) -> None:
-    """As `_round`, from the products of digits of a tile with only one block."""
+def _round_digits(total: Array, parts: Array, finish: _Finish, row: int, left: int, out: Array) -> None:  # noqa: PLR0917
+    """As `_round`, with the products of digits of a last block to be added."""
     right = min(left + _COLUMNS16, out.shape[1])
-    column_scales, added = scales[left:right], bias[left:right]
+    scales, bias = finish.scales[left:right], finish.bias[left:right]
     low, high, both = parts[:_TILE16], parts[_TILE16 : 2 * _TILE16], parts[2 * _TILE16 :]
-    for r in range(min(ROWS, out.shape[0] - row)):
-        unit = row_scales[row + r] * _UNIT * _UNIT
+    for r in range(min(ROWS, len(out) - row)):
+        unit = finish.row_scales[row + r] * _UNIT * _UNIT
         results, at = out[row + r, left:right], np.uint64(r * _COLUMNS16)
         for j in range(np.uint64(results.size)):
-            value = combined(low[at + j], high[at + j], both[at + j])
-            results[j] = rounded(value * (unit * column_scales[j])) + added[j]
+            value = total[at + j] + combined(low[at + j], high[at + j], both[at + j])
+            results[j] = rounded(value * (unit * scales[j])) + bias[j]
 
 
 @kernel
+def _ask_for_results(row: int, left: int, width: int, out: Array) -> None:
+    """Have the memory fetched to which a tile's results will go."""
+    for r in range(row, min(row + ROWS, len(out))):
+        results = out[r]
+        for j in range(left, min(left + width, out.shape[1]), LINE // 4):
+            prefetch_to_write(results, j)
+
+
+@kernel
+def _ask_for_panel(panels: Array, at: int, size: int, tile: int, tiles: int) -> None:
+    """Have a tile's share of the next panel fetched, if that leaves the cache room for everything else."""
+    if size <= _NEAR:
+        for place in range(at + size * tile // tiles, at + size * (tile + 1) // tiles, LINE // 8):
+            prefetch_to_read(panels, place)
+
+
+@allocating_kernel
 def _task(  # noqa: PLR0917
     product: int,
     x: Array,
@@ -185,35 +221,63 @@ def _task(  # noqa: PLR0917
     out: Array,
 ) -> bool:
     """Some rows with the panels from `first` to before `last`."""
-    rows, length = x.shape
-    width, size, panel_bytes = columns(product), rows_size(product, length), panel_size(product, length)
-    row_scales = np.empty(rows)
-    total, block, carry = room(ROWS * width), room(ROWS * width), np.empty(ROWS * width, np.int64)
-    parts = room(3 * ROWS * width).view(np.int32)
-    if not pack_rows(product, x, packed, row_scales):
+    rows, width = x.shape[0], columns(product)
+    finish = _Finish(np.empty(rows), scales, bias)
+    if not pack_rows(product, x, packed, finish.row_scales):
         return False
-    for p in range(first, last):
-        panel = panels[p * panel_bytes : (p + 1) * panel_bytes]
-        for tile in range((rows + ROWS - 1) // ROWS):
-            for r in range(min(ROWS, rows - tile * ROWS)):
-                row = out[tile * ROWS + r]
-                for j in range(p * width, min((p + 1) * width, out.shape[1]), LINE // 4):
-                    prefetch(row, 4 * j)
-            mine = packed[tile * size : (tile + 1) * size]
-            if product == _INT16 and length <= _BLOCK16:
-                _products16(mine, panel, 0, length, parts)
-                _round_digits(parts, row_scales, scales, bias, tile * ROWS, p * width, out)
-            else:
-                sums(product, length, mine, panel, total, block, parts, carry)
-                _round(total, row_scales, scales, bias, tile * ROWS, p * width, out)
+    space = _Room(
+        room(ROWS * width),
+        room(ROWS * width),
+        np.empty(ROWS * width, np.int64),
+        room(3 * ROWS * width).view(np.int32),
+    )
+    space.total[:] = 0.0
+    _tiles(product, x.shape[1], packed, panels, first, last, finish, space, out)
     return True
 
 
 @kernel
+def _tiles(  # noqa: PLR0917
+    product: int,
+    length: int,
+    packed: Array,
+    panels: Array,
+    first: int,
+    last: int,
+    finish: _Finish,
+    space: _Room,
+    out: Array,
+) -> None:
+    """Packed rows with some panels, one after the other."""
+    total, block, carry, parts = space
+    width, size, apart = columns(product), rows_size(product, length), panel_size(product, length)
+    tiles, count = (len(out) + ROWS - 1) // ROWS, blocks(product, length)
+    digits = product == _INT16 and count <= EXACT16
+    for p in range(first, last):
+        panel, left = p * apart, p * width
+        for t in range(tiles):
+            tile, row = t * size, t * ROWS
+            _ask_for_results(row, left, width, out)
+            if p + 1 < last:
+                _ask_for_panel(panels, panel + apart, apart, t, tiles)
+            if digits:
+                if count > 1:
+                    sums(product, packed, tile, panels, panel, length, count - 1, total, block, parts, carry)
+                _products16(packed, tile, panels, panel, count - 1, length, parts)
+                _round_digits(total, parts, finish, row, left, out)
+                continue
+            if count == 1:
+                _products64(packed, tile, panels, panel, 0, length, total)
+            else:
+                sums(product, packed, tile, panels, panel, length, count, total, block, parts, carry)
+            _round(total, finish, row, left, out)
+
+
+@allocating_kernel
 def _matrix(a: Array, b: Array, out: Array) -> bool:
     size, count = panel_size(_FLOAT64, a.shape[1]), (b.shape[0] + columns(_FLOAT64) - 1) // columns(_FLOAT64)
     panels, scales, bias = (
-        room(count * size // 8).view(np.uint8),
+        room(count * size),
         np.empty(b.shape[0]),
         np.zeros(b.shape[0], np.float32),
     )
@@ -221,8 +285,8 @@ def _matrix(a: Array, b: Array, out: Array) -> bool:
         if not _pack_one(_FLOAT64, b, p, panels, scales):
             return False
     tile_size, tiles = rows_size(_FLOAT64, a.shape[1]), (a.shape[0] + ROWS - 1) // ROWS
-    at_once = min(tiles, max(1, _TASK_BYTES // tile_size)) * ROWS
-    packed = room(at_once // ROWS * tile_size // 8).view(np.uint8)
+    at_once = min(tiles, max(1, _TASK_WORDS // tile_size)) * ROWS
+    packed = room(at_once // ROWS * tile_size)
     for first in range(0, a.shape[0], at_once):
         mine = slice(first, min(first + at_once, a.shape[0]))
         if not _task(_FLOAT64, a[mine], panels, scales, bias, 0, count, packed, out[mine]):

@@ -5,64 +5,61 @@ Up to 8,192 products of 40 bits no partial sum passes 2^53: exact in any order, 
 
 from __future__ import annotations
 
-import numpy as np
-
 from .compile import kernel
+from .inline import inlined
 from .integers import Array, factors, integer
 from .tiles import FLOAT64, ROWS
 
 COLUMNS = FLOAT64.columns
 BLOCK = FLOAT64.block
+TILE = ROWS * COLUMNS
 
 _multiply = FLOAT64.multiply
 
 
-@kernel
+@inlined
 def stride(length: int) -> int:
     """Integers from one packed row to the next: no power of two, so that rows do not share sets of the cache."""
     return (min(length, BLOCK) + 7) // 8 * 8 + 8
 
 
-@kernel
+@inlined
 def rows_size(length: int) -> int:
-    """Bytes of a tile's packed rows."""
-    return (length + BLOCK - 1) // BLOCK * ROWS * stride(length) * 8
+    """Room for a tile's packed rows: blocks of ROWS rows."""
+    return (length + BLOCK - 1) // BLOCK * ROWS * stride(length)
 
 
-@kernel
+@inlined
 def panel_size(length: int) -> int:
-    """Bytes of a panel of packed columns."""
-    return length * COLUMNS * 8
+    """Room for a panel of packed columns."""
+    return length * COLUMNS
 
 
 @kernel
-def pack_row(row: Array, power: float, place: int, out: Array) -> None:
-    """A row [K] as the `place`-th of a tile's rows: blocks of ROWS rows."""
-    integers = out.view(np.float64)
+def pack_row(row: Array, power: float, place: int, out: Array, at: int) -> None:
+    """A row [K] of float32 as the `place`-th of the tile at out[at]."""
     lift, rest = factors(power)
     apart = stride(row.size)
-    at = place * apart
+    to = at + place * apart
     for start in range(0, row.size, BLOCK):
         values = row[start : start + BLOCK]
-        block = integers[at : at + values.size]
+        integers = out[to : to + values.size]
         for k in range(values.size):
-            block[k] = integer(values[k], lift, rest)
-        at += ROWS * apart
+            integers[k] = integer(values[k], lift, rest)
+        to += ROWS * apart
 
 
 @kernel
-def pack_column(column: Array, power: float, place: int, out: Array) -> None:
-    """A column [K] as the `place`-th of a panel's, which stand side by side at each step."""
-    integers = out.view(np.float64)
+def pack_column(column: Array, power: float, place: int, out: Array, at: int) -> None:
+    """A column [K] of float32 as the `place`-th of the panel at out[at]; columns stand side by side at each step."""
     lift, rest = factors(power)
     for k in range(column.size):
-        integers[k * COLUMNS + place] = integer(column[k], lift, rest)
+        out[at + place + k * COLUMNS] = integer(column[k], lift, rest)
 
 
-@kernel
-def multiply(rows: Array, panel: Array, block: int, length: int, out: Array) -> None:
-    """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums."""
-    first = block * BLOCK
-    a, b = rows.view(np.float64), panel.view(np.float64)
-    apart = stride(length)
-    _multiply(out, 0, COLUMNS, a, block * ROWS * apart, apart, b, first * COLUMNS, min(BLOCK, length - first))
+@inlined
+def products(rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, out: Array) -> None:  # noqa: PLR0917
+    """The exact sums of one block of the tile at rows[tile] and the panel at panels[panel], into out [TILE]."""
+    first, apart = block * BLOCK, stride(length)
+    a, b = tile + block * ROWS * apart, panel + first * COLUMNS
+    _multiply(out, 0, COLUMNS, rows, a, apart, panels, b, min(BLOCK, length - first))

@@ -1,4 +1,4 @@
-"""What attention multiplies (§5): queries, keys and values as integers, packed head by head, and their exact sums.
+"""What attention multiplies (§5): queries, keys and values of one head as integers, packed, and their exact sums.
 
 Keys and values become panels of columns and queries tiles of rows, for products in float64: heads are too narrow for
 the digits of int16 to pay.
@@ -6,15 +6,13 @@ the digits of int16 to pay.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numba import prange
-from torch import Tensor
+from typing import NamedTuple
 
-from ..errors import not_finite
+import numpy as np
+
 from . import float64
-from .compile import kernel, parallel_kernel
-from .integers import NOT_FINITE, Array, factors, integer, scale
+from .compile import allocating_kernel, kernel
+from .integers import NOT_FINITE, Array, factors, integer, room, scale
 from .tiles import NARROW, ROWS
 
 COLUMNS, BLOCK = NARROW.columns, NARROW.block
@@ -25,42 +23,66 @@ _multiply = NARROW.multiply
 _EXACT = 8192 // BLOCK
 
 
-def packed(k: Tensor, v: Tensor) -> tuple[Array, Array, Array, Array]:
-    """The panels of every head of keys [B, T, H, D], the scale of each key, and the same of values [B, T, H, Dv].
+class Packed(NamedTuple):
+    """The keys and values of one head: panels [n, length, COLUMNS] of integers, and the scale of each key and value."""
 
-    Raises NonFiniteError.
-    """
-    key_panels, key_scales = _room(k, k.shape[1], k.shape[3])
-    value_panels, value_scales = _room(v, v.shape[3], v.shape[1])
-    if not _pack(k.numpy(), v.numpy(), key_panels, key_scales, value_panels, value_scales):
-        raise not_finite("attention")
-    return key_panels, key_scales, value_panels, value_scales
+    keys: Array
+    key_scales: Array
+    values: Array
+    value_scales: Array
 
 
-def _room(t: Tensor, columns: int, length: int) -> tuple[Array, Array]:
-    """Room for the panels of each head of t [B, T, H, ...], and for the scale of each token."""
-    batch, tokens, heads, _ = t.shape
-    panels = torch.empty(batch, heads, -(-columns // COLUMNS), length, COLUMNS, dtype=torch.float64)
-    panels[:, :, -1:] = 0.0  # which may have more columns than are filled
-    return panels.numpy(), torch.empty(batch, heads, tokens, dtype=torch.float64).numpy()
+class More(NamedTuple):
+    """Room for products of more than one block."""
+
+    block: Array
+    carry: Array
+
+
+@allocating_kernel
+def packed(k: Array, v: Array, head: int, tokens: int) -> tuple[bool, Packed]:
+    """The first of the keys and values [T, H, D] of one head; False if not finite."""
+    keys, values = _panels(tokens, k.shape[2]), _panels(v.shape[2], tokens)
+    result = Packed(keys, room(tokens), values, room(tokens))
+    rows = np.zeros((COLUMNS, k.shape[2]))
+    finite = _pack_keys(k, head, rows, keys, result.key_scales)
+    return _pack_values(v, head, values, result.value_scales) and finite, result
+
+
+@allocating_kernel
+def more() -> More:
+    """Room for products of more than one block."""
+    return More(np.empty((ROWS, COLUMNS)), np.empty((ROWS, COLUMNS), np.int64))
+
+
+@allocating_kernel
+def _panels(columns: int, length: int) -> Array:
+    count = (columns + COLUMNS - 1) // COLUMNS
+    space = room(count * length * COLUMNS).reshape(count, length, COLUMNS)
+    space[-1] = 0.0  # which may have more columns than are filled
+    return space
 
 
 @kernel
-def _pack_keys(k: Array, head: int, panels: Array, scales: Array) -> bool:
-    """Each key a column."""
-    depth = k.shape[2]
-    rows = np.zeros((COLUMNS, depth))
-    for first in range(0, k.shape[0], COLUMNS):
-        for c in range(min(COLUMNS, k.shape[0] - first)):
-            key, row = k[first + c, head], rows[c]
+def _integers(row: Array, power: float, out: Array) -> None:
+    lift, rest = factors(power)
+    for d in range(row.size):
+        out[d] = integer(row[d], lift, rest)
+
+
+@kernel
+def _pack_keys(k: Array, head: int, rows: Array, out: Array, scales: Array) -> bool:
+    """Each key a column under its own scale; rows [COLUMNS, D] is room to work in."""
+    tokens, depth = scales.size, k.shape[2]
+    for first in range(0, tokens, COLUMNS):
+        for c in range(min(COLUMNS, tokens - first)):
+            key = k[first + c, head]
             power = scale(key)
             if power == NOT_FINITE:
                 return False
             scales[first + c] = power
-            lift, rest = factors(power)
-            for d in range(depth):
-                row[d] = integer(key[d], lift, rest)
-        panel = panels[first // COLUMNS]
+            _integers(key, power, rows[c])
+        panel = out[first // COLUMNS]
         for d in range(depth):
             for c in range(COLUMNS):
                 panel[d, c] = rows[c, d]
@@ -68,52 +90,35 @@ def _pack_keys(k: Array, head: int, panels: Array, scales: Array) -> bool:
 
 
 @kernel
-def _pack_values(v: Array, head: int, panels: Array, scales: Array) -> bool:
-    """Each component of the values a column, each value row under its own scale (step 4)."""
-    for j in range(v.shape[0]):
-        row = v[j, head]
-        power = scale(row)
+def _pack_values(v: Array, head: int, out: Array, scales: Array) -> bool:
+    """Each component of the values a column, each value under its own scale (step 4)."""
+    for j in range(scales.size):
+        value = v[j, head]
+        power = scale(value)
         if power == NOT_FINITE:
             return False
         scales[j] = power
-        lift, rest = factors(power)
-        for first in range(0, row.size, COLUMNS):
-            for c in range(min(COLUMNS, row.size - first)):
-                panels[first // COLUMNS, j, c] = integer(row[first + c], lift, rest)
+        for first in range(0, value.size, COLUMNS):
+            _integers(value[first : first + COLUMNS], power, out[first // COLUMNS, j])
     return True
-
-
-@parallel_kernel
-def _pack(  # noqa: PLR0917
-    k: Array, v: Array, key_panels: Array, key_scales: Array, value_panels: Array, value_scales: Array
-) -> bool:
-    batch, _, heads, _ = k.shape
-    finite = np.empty(batch * heads, np.bool_)
-    for t in prange(batch * heads):
-        b, h = t // heads, t % heads
-        keys = _pack_keys(k[b], h, key_panels[b, h], key_scales[b, h])
-        finite[t] = _pack_values(v[b], h, value_panels[b, h], value_scales[b, h]) and keys
-    return bool(finite.all())
 
 
 @kernel
 def pack_query(row: Array, place: int, tile: Array) -> float:
-    """A query as the `place`-th row of a tile; its scale."""
+    """A query as the `place`-th row of a tile; its scale, or NOT_FINITE."""
     power = scale(row)
-    lift, rest = factors(power)
     for start in range(0, row.size, BLOCK):
-        integers, mine = tile[start // BLOCK, place], row[start : start + BLOCK]
-        for d in range(mine.size):
-            integers[d] = integer(mine[d], lift, rest)
+        _integers(row[start : start + BLOCK], power, tile[start // BLOCK, place])
     return power
 
 
 @kernel
 def _more_sums(  # noqa: PLR0917
-    rows: Array, panels: Array, start: int, length: int, totals: Array, at: int, stride: int
+    rows: Array, panels: Array, start: int, length: int, totals: Array, at: int, stride: int, more: More
 ) -> None:
     """Add what the blocks after the first give."""
-    block, carry = np.empty((ROWS, COLUMNS)), np.zeros((ROWS, COLUMNS), np.int64)
+    block, carry = more
+    carry[:] = 0
     for b in range(1, (length + BLOCK - 1) // BLOCK):
         steps = min(BLOCK, length - b * BLOCK)
         apart, first = rows.shape[2], start + b * BLOCK * COLUMNS
@@ -134,10 +139,10 @@ def _more_sums(  # noqa: PLR0917
 
 @kernel
 def sums(  # noqa: PLR0917
-    rows: Array, panels: Array, panel: int, length: int, totals: Array, at: int, stride: int
+    rows: Array, panels: Array, panel: int, length: int, totals: Array, at: int, stride: int, more: More
 ) -> None:
     """RN64 of the exact sums of a tile with one panel, into totals [ROWS·stride] from `at` on."""
     start = panel * panels.shape[1] * COLUMNS
     _multiply(totals, at, stride, rows, 0, rows.shape[2], panels, start, min(length, BLOCK))
     if length > BLOCK:
-        _more_sums(rows, panels, start, length, totals, at, stride)
+        _more_sums(rows, panels, start, length, totals, at, stride, more)

@@ -10,7 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.typing import NDArray
+from numba.np.arrayobj import populate_array
 
 from .compile import OPTIONS, fma
 
@@ -21,12 +21,11 @@ R = TypeVar("R")
 BLOCK = 256
 
 _float64 = numba.types.float64
-_float32_pointer = numba.types.CPointer(numba.types.float32)
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function into each loop that calls it, so that the loop becomes one of vectors."""
-    compiled: Callable[P, R] = numba.njit(forceinline=True, **OPTIONS)(function)
+    """Compile a function, which allocates nothing, into each loop that calls it: the loop becomes one of vectors."""
+    compiled: Callable[P, R] = numba.njit(forceinline=True, _nrt=False, **OPTIONS)(function)
     return compiled
 
 
@@ -59,14 +58,14 @@ def float_of(bits: np.int64) -> float:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _stack_block(typing_context: Any) -> Any:  # noqa: ARG001
-    def generate(_context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
-        return cgutils.alloca_once(builder, ir.FloatType(), size=BLOCK)
-
-    return _float32_pointer(), generate
-
-
-@inlined
-def block() -> NDArray[np.float32]:
+def block(typing_context: Any) -> Any:  # noqa: ARG001
     """BLOCK float32 values on the stack: memory that LLVM knows to be nobody else's."""
-    return numba.carray(_stack_block(), BLOCK)  # type: ignore[no-any-return]
+
+    def generate(context: Any, builder: Any, signature: Any, _arguments: Any) -> Any:
+        array = context.make_array(signature.return_type)(context, builder)
+        data = cgutils.alloca_once(builder, ir.FloatType(), size=BLOCK)
+        size, step = (context.get_constant(numba.types.intp, n) for n in (BLOCK, 4))
+        populate_array(array, data=data, shape=[size], strides=[step], itemsize=step, meminfo=None)
+        return array._getvalue()  # as numba's own intrinsics do
+
+    return numba.types.Array(numba.types.float32, 1, "C")(), generate

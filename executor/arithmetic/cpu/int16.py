@@ -4,115 +4,136 @@ Each integer of 20 bits is low + 2^11·high, low in [-1024, 1023] and high in [-
 (Karatsuba and Ofman 1962): Σ(a·b) = ll + 2^11·(bb - ll - hh) + 2^22·hh, with ll of the low digits, hh of the high ones
 and bb of their sums. All are below 1,537 in size, so that int32 holds 896 products. Against the six products of int8
 that three digits of 7 bits need, int16 costs as many instructions and leaves half as much to combine.
+
+Two digits share an int32. Which two is free, as long as both operands agree: the k-th of the first half of a block with
+the k-th of its second half, so that a loop over them is one over vectors.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .compile import kernel
+from .compile import allocating_kernel, fma
 from .inline import inlined
 from .integers import Array, factors, integer
 from .tiles import INT16, ROWS
 
 COLUMNS = INT16.columns
 BLOCK = INT16.block
+TILE = ROWS * COLUMNS
 
 _LOW_BITS = 11
 _HALF = np.int32(1 << (_LOW_BITS - 1))
-_OF_LOW = np.float64(1 - (1 << _LOW_BITS))
-_OF_BOTH = np.float64(1 << _LOW_BITS)
-_OF_HIGH = np.float64((1 << (2 * _LOW_BITS)) - (1 << _LOW_BITS))
+_MASK = np.int32(0xFFFF)
+_OF_MIDDLE, _OF_HIGH = np.float64(1 << _LOW_BITS), np.float64(1 << (2 * _LOW_BITS))
 
-TILE = ROWS * COLUMNS
 _multiply = INT16.multiply
 
 
-@kernel
-def _stride(length: int) -> int:
-    """Digits from one packed row to the next: no power of two, so that rows do not share sets of the cache."""
-    return (min(length, BLOCK) + 31) // 32 * 32 + 16
+@inlined
+def pairs(length: int) -> int:
+    """Steps of a block of so many values."""
+    return (length + 1) // 2
 
 
-@kernel
+@inlined
+def stride(length: int) -> int:
+    """Pairs from one packed row to the next: no power of two, so that rows do not share sets of the cache."""
+    return (pairs(min(length, BLOCK)) + 15) // 16 * 16 + 8
+
+
+@inlined
 def rows_size(length: int) -> int:
-    """Bytes of a tile's packed rows."""
-    return (length + BLOCK - 1) // BLOCK * 3 * ROWS * _stride(length) * 2
+    """Room for a tile's packed rows, in float64: blocks, each of three planes of ROWS rows."""
+    return (length + BLOCK - 1) // BLOCK * 3 * ROWS * stride(length) // 2
 
 
-@kernel
+@inlined
 def panel_size(length: int) -> int:
-    """Bytes of a panel of packed columns."""
-    return (length + 1) // 2 * 3 * COLUMNS * 4
+    """Room for a panel of packed columns, in float64: blocks, each of three planes of steps of COLUMNS."""
+    return pairs(length) * 3 * COLUMNS // 2
 
 
-@kernel
-def _digits(values: Array, start: int, stop: int, power: float, out: Array, at: int, plane: int) -> None:  # noqa: PLR0917
-    """The digits of values[start:stop]: low, high and both, a plane each; a zero after an odd number."""
+@inlined
+def _two(first: np.int32, second: np.int32) -> np.int32:
+    return np.int32(np.int32(first & _MASK) | np.int32(second << 16))
+
+
+@inlined
+def _high(whole: np.int32) -> np.int32:
+    return np.int32(np.int32(whole + _HALF) >> _LOW_BITS)
+
+
+@inlined
+def _low(whole: np.int32, high: np.int32) -> np.int32:
+    return np.int32(whole - np.int32(high << _LOW_BITS))
+
+
+@inlined
+def _digits(values: Array, start: int, size: int, power: float, out: Array, at: int, apart: int) -> None:  # noqa: PLR0917
+    """The digits of a block of float32 values: low, high and their sums, a plane of pairs each, from out[at] on."""
     lift, rest = factors(power)
-    # Unsigned, for numba would look at each place whether it counts from the end; int32, which it would widen.
-    first, to, apart = np.uint64(start), np.uint64(at), np.uint64(plane)
-    for k in range(np.uint64(stop - start)):
-        whole = np.int32(integer(values[first + k], lift, rest))
-        upper = np.int32(np.int32(whole + _HALF) >> _LOW_BITS)
-        lower = np.int32(whole - np.int32(upper << _LOW_BITS))
-        out[to + k] = lower
-        out[to + apart + k] = upper
-        out[to + apart + apart + k] = np.int32(lower + upper)
-    if (stop - start) % 2:
-        for i in range(3):
-            out[at + i * plane + stop - start] = 0
+    half = pairs(size)
+    # Unsigned, for numba would look at each place whether it counts from the end.
+    first, second = np.uint64(start), np.uint64(start + half)
+    low, high, both = np.uint64(at), np.uint64(at + apart), np.uint64(at + 2 * apart)
+    for k in range(np.uint64(size // 2)):
+        a, b = integer(values[first + k], lift, rest), integer(values[second + k], lift, rest)
+        a_high, b_high = _high(a), _high(b)
+        a_low, b_low = _low(a, a_high), _low(b, b_high)
+        out[low + k] = _two(a_low, b_low)
+        out[high + k] = _two(a_high, b_high)
+        out[both + k] = _two(np.int32(a_low + a_high), np.int32(b_low + b_high))
+    if size % 2:
+        a = integer(values[start + half - 1], lift, rest)
+        a_high = _high(a)
+        a_low = _low(a, a_high)
+        out[at + half - 1], out[at + apart + half - 1] = a_low & _MASK, a_high & _MASK
+        out[at + 2 * apart + half - 1] = np.int32(a_low + a_high) & _MASK
 
 
-@kernel
-def pack_row(row: Array, power: float, place: int, out: Array) -> None:
-    """A row [K] of float32 as the `place`-th of a tile's rows: blocks, each of three planes of ROWS rows."""
-    digits = out.view(np.int16)
-    stride = _stride(row.size)
-    at = place * stride
+@inlined
+def pack_row(row: Array, power: float, place: int, digits: Array, at: int) -> None:
+    """A row [K] of float32 as the `place`-th of the tile at out[at]."""
+    apart = stride(row.size)
+    to = 2 * at + place * apart
     for start in range(0, row.size, BLOCK):
-        _digits(row, start, min(start + BLOCK, row.size), power, digits, at, ROWS * stride)
-        at += 3 * ROWS * stride
+        _digits(row, start, min(BLOCK, row.size - start), power, digits, to, ROWS * apart)
+        to += 3 * ROWS * apart
 
 
-@kernel
-def pack_column(column: Array, power: float, place: int, out: Array) -> None:
-    """A column [K] of float32 as the `place`-th of a panel's: blocks, each of three planes of pairs."""
-    pairs = out.view(np.int32)
-    planes = np.empty((3, BLOCK // 2 + 1), np.int32)
-    at = place
+@allocating_kernel
+def pack_column(column: Array, power: float, place: int, out: Array, at: int) -> None:
+    """A column [K] of float32 as the `place`-th of the panel at out[at]."""
+    digits, planes = out.view(np.int32), np.empty((3, BLOCK // 2), np.int32)
+    to = 2 * at + place
     for start in range(0, column.size, BLOCK):
-        stop = min(start + BLOCK, column.size)
-        _digits(column, start, stop, power, planes.reshape(-1).view(np.int16), 0, BLOCK + 2)
+        size = min(BLOCK, column.size - start)
+        _digits(column, start, size, power, planes.reshape(-1), 0, BLOCK // 2)
         for plane in range(3):
-            for pair in range((stop - start + 1) // 2):
-                pairs[at] = planes[plane, pair]
-                at += COLUMNS
+            for k in range(pairs(size)):
+                digits[to] = planes[plane, k]
+                to += COLUMNS
 
 
-@kernel
-def products(rows: Array, panel: Array, block: int, length: int, parts: Array) -> None:
-    """The three products of one block of one tile: parts [3, ROWS·COLUMNS] int32, flat, of low, high and both."""
+@inlined
+def products(rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, parts: Array) -> None:  # noqa: PLR0917
+    """The three products of one block of the tile at rows[tile] and the panel at panels[panel].
+
+    parts [3·TILE] int32 gets those of the low digits, of the high ones, and of both.
+    """
     first = block * BLOCK
-    steps = (min(BLOCK, length - first) + 1) // 2
-    a, b = rows.view(np.int32), panel.view(np.int32)
-    stride = _stride(length) // 2
-    a_at, b_at = block * 3 * ROWS * stride, first // 2 * 3 * COLUMNS
+    steps, apart = pairs(min(BLOCK, length - first)), stride(length)
+    a, b = tile + block * 3 * ROWS * apart // 2, panel + pairs(first) * 3 * COLUMNS // 2
     for plane in range(3):
-        _multiply(parts, plane * TILE, COLUMNS, a, a_at, stride, b, b_at, steps)
-        a_at += ROWS * stride
-        b_at += steps * COLUMNS
+        _multiply(parts, plane * TILE, COLUMNS, rows, a, apart, panels, b, steps)
+        a += ROWS * apart // 2
+        b += steps * COLUMNS // 2
 
 
 @inlined
 def combined(low: np.int32, high: np.int32, both: np.int32) -> float:
     """The exact sum that three products stand for: every term and sum of terms is an integer below 2^53."""
-    return np.float64(low) * _OF_LOW + np.float64(both) * _OF_BOTH + np.float64(high) * _OF_HIGH
-
-
-@kernel
-def multiply(rows: Array, panel: Array, block: int, length: int, parts: Array, out: Array) -> None:  # noqa: PLR0917
-    """One block of one tile: out [ROWS·COLUMNS] float64 gets the exact sums; parts is room to work in."""
-    products(rows, panel, block, length, parts)
-    for i in range(TILE):
-        out[i] = combined(parts[i], parts[TILE + i], parts[2 * TILE + i])
+    middle = np.int32(np.int32(both - low) - high)  # below 2^31, whatever wraps around on the way
+    value: float = fma(np.float64(high), _OF_HIGH, fma(np.float64(middle), _OF_MIDDLE, np.float64(low)))
+    return value

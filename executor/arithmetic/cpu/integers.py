@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compile import kernel
+from .compile import allocating_kernel, kernel
 
 Array = NDArray[Any]
 
@@ -17,7 +17,7 @@ PRECISION = 20
 NOT_FINITE = -1.0
 
 _MAGNITUDE32, _INFINITY32 = 0x7FFFFFFF, 0x7F800000
-_MAGNITUDE64, _INFINITY64 = 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000
+_INFINITY64 = 0x7FF0000000000000
 
 # Adding these leaves an integer in the low bits of the significand.
 _SHIFT64 = np.float64(1.5 * 2.0**52)
@@ -53,18 +53,6 @@ def factor(power: float, bits: int) -> float:
 
 
 @kernel
-def scale64(vector: Array) -> float:
-    """As `scale`, for float64 v whose largest magnitude is zero or between 2^-1000 and 2^1000."""
-    patterns = vector.view(np.int64)
-    peak = np.int64(0)
-    for i in range(patterns.size):
-        peak = max(peak, patterns[i] & _MAGNITUDE64)
-    if peak >= _INFINITY64:
-        return NOT_FINITE
-    return power_above(np.int64(peak).view(np.float64))
-
-
-@kernel
 def nearest_bits(value: float) -> np.int64:
     """The integer nearest to a float64 of abs ≤ 2^51, ties to even, as int64."""
     return np.int64(np.float64(value + _SHIFT64).view(np.int64) - _SHIFT64_BITS)
@@ -92,7 +80,7 @@ def integer(value: np.float32, lift: np.float32, rest: np.float32) -> np.int32:
     return np.int32(np.int32(np.float32(value * lift * rest + _SHIFT32).view(np.int32)) - _SHIFT32_BITS)
 
 
-@kernel
+@allocating_kernel
 def room(size: int) -> Array:
     """So many float64 to work in, from a multiple of 64 bytes on, so that no vector lies across two lines of cache."""
     memory = np.empty(size + 8)

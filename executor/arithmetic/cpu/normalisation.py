@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import not_finite
 from .compile import kernel, parallel_kernel, tasks_for
-from .integers import NOT_FINITE, Array, scale, scale64
+from .integers import NOT_FINITE, Array, power_above, scale
 from .roots import rsqrt32
 from .sums import exact_sum
 
@@ -45,11 +45,17 @@ def _row(  # noqa: PLR0917
     if power == NOT_FINITE:
         return False
     mean = exact_sum(x, power) / np.float64(x.size)
+    peak = np.int64(0)
     for i in range(x.size):
         centred[i] = np.float64(x[i]) - mean
         squares[i] = centred[i] * centred[i]
-    variance = exact_sum(squares, scale64(squares)) / np.float64(x.size)
+        peak = max(peak, np.float64(squares[i]).view(np.int64))  # in the order of the squares, none negative
+    variance = exact_sum(squares, power_above(np.int64(peak).view(np.float64))) / np.float64(x.size)
     slope = np.float64(rsqrt32(np.float32(variance + eps)))
+    if weight.size and bias.size:
+        for i in range(x.size):
+            out[i] = (np.float32(centred[i] * slope) * weight[i] + bias[i]) + np.float32(0.0)
+        return True
     for i in range(x.size):
         out[i] = np.float32(centred[i] * slope)
     if weight.size:

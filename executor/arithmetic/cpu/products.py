@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import RefusedArithmeticError
 from . import float64, int16
-from .compile import kernel
+from .compile import allocating_kernel, kernel
+from .int16 import combined
 from .integers import NOT_FINITE, PRECISION, Array, scale
 from .tiles import HAS_INT16_DOT, ROWS
 
@@ -23,7 +24,7 @@ VARIABLE: Final = "REPERFORM_PRODUCT"
 
 # Blocks of a row's length after which the exact sums move from float64 to int64: 8,192 products at most.
 _EXACT64 = 8192 // float64.BLOCK
-_EXACT16 = 8192 // int16.BLOCK
+EXACT16 = 8192 // int16.BLOCK
 
 
 class Product(IntEnum):
@@ -36,11 +37,12 @@ class Product(IntEnum):
 _INT16 = int(Product.INT16)
 _C64, _C16 = float64.COLUMNS, int16.COLUMNS
 _B64, _B16 = float64.BLOCK, int16.BLOCK
+_T16 = int16.TILE
 _rows_size64, _rows_size16 = float64.rows_size, int16.rows_size
 _panel_size64, _panel_size16 = float64.panel_size, int16.panel_size
 _pack_row64, _pack_row16 = float64.pack_row, int16.pack_row
 _pack_column64, _pack_column16 = float64.pack_column, int16.pack_column
-_multiply64, _multiply16 = float64.multiply, int16.multiply
+_products64, _products16 = float64.products, int16.products
 
 
 @kernel
@@ -51,13 +53,13 @@ def columns(product: int) -> int:
 
 @kernel
 def rows_size(product: int, length: int) -> int:
-    """Bytes of a tile's packed rows."""
+    """Room for a tile's packed rows, in float64."""
     return _rows_size16(length) if product == _INT16 else _rows_size64(length)
 
 
 @kernel
 def panel_size(product: int, length: int) -> int:
-    """Bytes of a panel's packed columns."""
+    """Room for a panel's packed columns, in float64."""
     return _panel_size16(length) if product == _INT16 else _panel_size64(length)
 
 
@@ -65,58 +67,80 @@ def panel_size(product: int, length: int) -> int:
 def pack_rows(product: int, rows: Array, out: Array, scales: Array) -> bool:
     """Rows [n, K] of float32 as tiles of packed rows; scales [n] float64 gets theirs. False if not finite."""
     size = rows_size(product, rows.shape[1])
+    digits = out.view(np.int32)
     for r in range(rows.shape[0]):
-        power = scale(rows[r])
+        row = rows[r]
+        power = scale(row)
         if power == NOT_FINITE:
             return False
         scales[r] = power
-        tile = out[r // ROWS * size : (r // ROWS + 1) * size]
         if product == _INT16:
-            _pack_row16(rows[r], power, r % ROWS, tile)
+            _pack_row16(row, power, r % ROWS, digits, r // ROWS * size)
         else:
-            _pack_row64(rows[r], power, r % ROWS, tile)
+            _pack_row64(row, power, r % ROWS, out, r // ROWS * size)
     return True
 
 
-@kernel
-def pack_panel(product: int, vectors: Array, out: Array, scales: Array) -> bool:
-    """Vectors [n, K] of float32, n at most a panel's columns, as one panel. False if not finite."""
+@allocating_kernel
+def pack_panel(product: int, vectors: Array, out: Array, at: int, scales: Array) -> bool:
+    """Vectors [n, K] of float32, n at most a panel's columns, as the panel at out[at]. False if not finite."""
     for c in range(vectors.shape[0]):
         power = scale(vectors[c])
         if power == NOT_FINITE:
             return False
         scales[c] = power
         if product == _INT16:
-            _pack_column16(vectors[c], power, c, out)
+            _pack_column16(vectors[c], power, c, out, at)
         else:
-            _pack_column64(vectors[c], power, c, out)
+            _pack_column64(vectors[c], power, c, out, at)
     return True
 
 
 @kernel
 def sums(  # noqa: PLR0917
-    product: int, length: int, tile: Array, panel: Array, total: Array, block: Array, parts: Array, carry: Array
+    product: int,
+    rows: Array,
+    tile: int,
+    panels: Array,
+    panel: int,
+    length: int,
+    count: int,
+    total: Array,
+    block: Array,
+    parts: Array,
+    carry: Array,
 ) -> None:
-    """RN64 of the exact sums of a tile with a panel: total [ROWS·columns] float64, the others are room to work in."""
-    blocks = (length + _B16 - 1) // _B16 if product == _INT16 else (length + _B64 - 1) // _B64
-    exact = _EXACT16 if product == _INT16 else _EXACT64
-    if blocks > exact:
+    """RN64 of the exact sums of the tile at rows[tile] with the panel at panels[panel], over their first blocks.
+
+    total [ROWS·columns] float64 gets them; the others are room to work in.
+    """
+    exact = EXACT16 if product == _INT16 else _EXACT64
+    if count > exact:
         carry[:] = 0
-    for b in range(blocks):
-        into = total if b % exact == 0 else block
-        if b > 0 and b % exact == 0:
+    for b in range(count):
+        first = b % exact == 0
+        if first and b > 0:
             _carry(total, carry)
         if product == _INT16:
-            _multiply16(tile, panel, b, length, parts, into)
+            _products16(rows, tile, panels, panel, b, length, parts)
+            into = total if first else block
+            for i in range(_T16):
+                into[i] = combined(parts[i], parts[_T16 + i], parts[2 * _T16 + i])
         else:
-            _multiply64(tile, panel, b, length, into)
-        if b % exact:
+            _products64(rows, tile, panels, panel, b, length, total if first else block)
+        if not first:
             for i in range(total.size):
                 total[i] += block[i]
-    if blocks > exact:
+    if count > exact:
         _carry(total, carry)
         for i in range(total.size):
             total[i] = np.float64(carry[i])
+
+
+@kernel
+def blocks(product: int, length: int) -> int:
+    """Blocks of a row."""
+    return (length + _B16 - 1) // _B16 if product == _INT16 else (length + _B64 - 1) // _B64
 
 
 @kernel
@@ -150,12 +174,12 @@ def gives_known_answers(product: Product) -> bool:
     integers[2::4, ::2] = (1 << 20) - 1
     largest = (integers * 2.0**-PRECISION).astype(np.float32)
     wide = largest[np.arange(columns(product)) % ROWS]
-    tile, panel = (np.zeros(size(product, length), np.uint8) for size in (rows_size, panel_size))
+    tile, panel = (np.zeros(size(product, length)) for size in (rows_size, panel_size))
     row_scales, column_scales = np.empty(ROWS), np.empty(len(wide))
     total, block = np.empty(ROWS * len(wide)), np.empty(ROWS * len(wide))
     parts, carry = np.empty(3 * total.size, np.int32), np.empty(total.size, np.int64)
     pack_rows(product, largest, tile, row_scales)
-    pack_panel(product, wide, panel, column_scales)
-    sums(product, length, tile, panel, total, block, parts, carry)
+    pack_panel(product, wide, panel, 0, column_scales)
+    sums(product, tile, 0, panel, 0, length, blocks(product, length), total, block, parts, carry)
     expected = integers @ integers[np.arange(len(wide)) % ROWS].T
     return bool((total.astype(np.int64).reshape(expected.shape) == expected).all())

@@ -50,19 +50,25 @@ class Tile:
 LINE = 64
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_: Any, array: Any, at: Any) -> Any:
-    """Ask for the line of cache so many bytes into an array, soon to be written."""
+def _prefetch(to_write: bool, level: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(_: Any, array: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+            kind = ir.FunctionType(ir.VoidType(), [place.type, _I32, _I32, _I32])
+            function = _declared(builder, "llvm.prefetch.p0", kind)
+            builder.call(function, (place, _I32(int(to_write)), _I32(4 - level), _I32(1)))
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, byte)
-        kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
-        function = _declared(builder, "llvm.prefetch.p0", kind)
-        builder.call(function, (builder.gep(data, [arguments[1]]), _I32(1), _I32(3), _I32(1)))
-        return context.get_dummy_value()
+        return types.void(array, types.int64), generate
 
-    return types.void(array, types.int64), generate
+    return prefetch
+
+
+# Ask for the line of cache that holds array[at]: soon to be written, or to be read some time from the second level.
+prefetch_to_write = _prefetch(True, 1)
+prefetch_to_read = _prefetch(False, 2)
 
 
 def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
@@ -135,8 +141,10 @@ def _multiply_add_float64(builder: Any, total: Any, a: Any, b: Any) -> Any:
 
 def _multiply_add_int16(builder: Any, total: Any, a: Any, b: Any) -> Any:
     if HAS_INT16_DOT:
-        name = f"llvm.x86.avx512.vpdpwssd.{_BYTES * 8}"
-        return builder.call(_declared(builder, name, _of_three(a.type)), (total, a, b))
+        # As assembly, for from its own intrinsic LLVM makes two instructions where it thinks the sum is waited for.
+        name, register = ("vpdpwssd", "v") if _AVX512 else ("{vex} vpdpwssd", "x")
+        constraints = f"={register},0,{register},{register}"
+        return builder.asm(_of_three(a.type), f"{name} $3, $2, $0", constraints, (total, a, b), False)
     half = ir.Constant(a.type, [_I32(16)] * a.type.count)
     high = builder.mul(builder.ashr(a, half), builder.ashr(b, half))
     low = builder.mul(*(builder.ashr(builder.shl(v, half), half) for v in (a, b)))

@@ -10,7 +10,7 @@ from numba import prange
 from torch import Tensor
 
 from ..errors import NonFiniteError, undecided
-from .compile import kernel, parallel_kernel, tasks_for
+from .compile import allocating_kernel, kernel, parallel_kernel, tasks_for
 from .functions import exp_row, log_row
 from .integers import Array, nearest_bits
 
@@ -104,7 +104,7 @@ def _softmax(rows: Array, logarithm: bool, tasks: int) -> int:
     return int(status.max())
 
 
-@kernel
+@allocating_kernel
 def _softmax_rows(rows: Array, logarithm: bool) -> int:
     weights, total = np.empty(rows.shape[1], np.float32), np.empty(1, np.float32)
     for r in range(rows.shape[0]):
