@@ -9,7 +9,7 @@ Nothing else is needed: no torch, no network, no clock.
 """
 
 from .evidence.errors import ReperformError
-from .evidence.roster import RootKeys
+from .evidence.roots import RootKeys
 from .evidence.tally import Verdict
 from .evidence.verify import VerificationError, Verified, verify
 

@@ -13,7 +13,8 @@ from ..evidence.documents import to_bytes
 from ..evidence.dsse import Envelope
 from ..evidence.encoding import MalformedError
 from ..evidence.files import FileError, read_file, write_file
-from ..evidence.roster import Organisation, OrganisationRole, RootKeys, Roster, RosterRefusedError, Suite
+from ..evidence.roots import RootKeys
+from ..evidence.roster import Organisation, OrganisationRole, Roster, RosterRefusedError, Suite
 from .keys import read_public
 from .output import AsJson, moment, tell
 from .trust import RootsFile, now, read_keys, read_rosters

@@ -14,7 +14,8 @@ from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.files import read_document, read_file
 from ..evidence.keyfile import KeyRing
-from ..evidence.roster import RootKeys, Roster, open_rosters
+from ..evidence.roots import RootKeys
+from ..evidence.roster import Roster, open_rosters
 
 RootsFile = Annotated[Path, typer.Option("--roots", help="Root keys that you trust (roots.json).", show_default=False)]
 RosterFiles = Annotated[

@@ -14,7 +14,8 @@ from .documents import from_bytes
 from .dsse import Envelope
 from .errors import ReperformError
 from .faults import Fault, Proof, faults
-from .roster import Node, Organisation, RootKeys, open_rosters
+from .roots import RootKeys
+from .roster import Node, Organisation, open_rosters
 
 
 class UnprovedError(ReperformError):

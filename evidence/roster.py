@@ -6,12 +6,11 @@ threshold of the root keys of the epoch before it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Final, Self
 
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
@@ -20,6 +19,7 @@ from .encoding import MalformedError
 from .errors import ReperformError
 from .keyfile import KeyRing
 from .keys import Algorithm, PublicKey, SignatureRefusedError, SigningKey
+from .roots import RootKeys
 from .sealing import check_sealing_key
 from .times import check_range
 
@@ -85,42 +85,16 @@ class Organisation:
 
 
 @dataclass(frozen=True, slots=True)
-class RootKeys:
-    """The keys that sign rosters, and how many of them must. This is all that a relying party must hold."""
+class Revocation:
+    """A key that has no say on receipts at or after entry `effective` of the log: see revocation.py."""
 
-    KIND: ClassVar[str] = "root-keys/v1"
-    keys: tuple[PublicKey, ...]
-    threshold: int
+    KIND: ClassVar[str] = "revocation/v1"
+    node: Digest
+    effective: int
 
     def __post_init__(self) -> None:
-        if len(set(self.keys)) != len(self.keys):
-            raise MalformedError("a root key stands twice")
-        if not 1 <= self.threshold <= len(self.keys):
-            raise MalformedError(f"a threshold of {self.threshold} of {len(self.keys)} root keys")
-
-    def to_json(self) -> str:
-        """The text of a root key file."""
-        return json.dumps({"threshold": self.threshold, "keys": [str(key) for key in self.keys]}, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read a root key file. Raises MalformedError."""
-        try:
-            body = json.loads(text, object_pairs_hook=_unique)
-        except (ValueError, RecursionError) as error:
-            raise MalformedError("root keys are a JSON object with `threshold` and `keys`") from error
-        if not isinstance(body, dict) or body.keys() != {"threshold", "keys"}:
-            raise MalformedError("root keys are a JSON object with `threshold` and `keys`, and nothing else")
-        threshold, keys = body["threshold"], body["keys"]
-        if type(threshold) is not int or not isinstance(keys, list) or not all(type(k) is str for k in keys):
-            raise MalformedError("`threshold` is a whole number and `keys` a list of texts")
-        return cls(tuple(PublicKey.parse(key) for key in keys), threshold)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise MalformedError("root keys name the same thing twice")
-    return dict(pairs)
+        if self.effective < 0:
+            raise MalformedError("the entries of a log are counted from 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +111,7 @@ class Roster:
     organisations: tuple[Organisation, ...]
     quorum: int
     suite: Suite
+    revoked: tuple[Revocation, ...] = ()
 
     def __post_init__(self) -> None:
         if self.epoch < 1 or (self.previous is None) != (self.epoch == 1):
@@ -155,6 +130,7 @@ class Roster:
         names = [organisation.name for organisation in self.organisations]
         # Two names for one key would let one party be counted twice.
         keys = [key.value for node in nodes for key in (node.signing, node.post_quantum) if key is not None]
+        keys += [node.sealing for node in nodes]
         for what, items in (("organisation", names), ("node name", [n.name for n in nodes]), ("key", keys)):
             if len(set(items)) != len(items):
                 raise MalformedError(f"a roster has the same {what} twice")
@@ -164,6 +140,11 @@ class Roster:
             raise MalformedError(f"a roster of {len(nodes)} nodes; the limit is {MAX_NODES}")
         if self.suite is Suite.ED25519_ML_DSA_44 and any(node.post_quantum is None for node in nodes):
             raise MalformedError(f"a roster whose suite is {self.suite} has a node without an ML-DSA-44 key")
+        revoked = [revocation.node for revocation in self.revoked]
+        if revoked != sorted(set(revoked)):
+            raise MalformedError("revoked keys must stand once each, in the order of their ids")
+        if back := {node.node_id for node in nodes}.intersection(revoked):
+            raise MalformedError(f"key {min(back).short()} is revoked, and on the roster", advice="make new keys")
 
     @property
     def roster_id(self) -> Digest:
@@ -226,6 +207,19 @@ class Roster:
             )
         return tuple(held[key] for key in wanted)
 
+    def check_follows(self, before: Roster) -> None:
+        """Raises RosterRefusedError unless this is the epoch after `before`, which takes no revocation back."""
+        names = (self.name, self.epoch, self.previous)
+        if names != (before.name, before.epoch + 1, before.roster_id):
+            raise RosterRefusedError(f"epoch {self.epoch} of the roster does not follow {before.epoch}")
+        effective = {revocation.node: revocation.effective for revocation in self.revoked}
+        for revocation in before.revoked:
+            # It may turn out that a key was in other hands earlier, never that it was not.
+            if effective.get(revocation.node, revocation.effective + 1) > revocation.effective:
+                raise RosterRefusedError(
+                    f"epoch {self.epoch} of the roster takes back that key {revocation.node.short()} is revoked"
+                )
+
     def check_time(self, now: int) -> None:
         """Raises RosterRefusedError if the roster is not in force at `now` (milliseconds since 1970)."""
         if now < self.valid_from:
@@ -244,10 +238,10 @@ def _roster_id(roster: Roster) -> Digest:
 
 def open_roster(envelope: Envelope, roots: RootKeys) -> Signed[Roster]:
     """Verify one epoch against the root keys that may sign it. Raises SignatureRefusedError, MalformedError."""
-    signers = envelope.check({key.key_id: key for key in roots.keys})
-    if len(signers) < roots.threshold:
+    signers = envelope.check({key.key_id: key for holder in roots.holders() for key in holder})
+    if roots.count(signers) < roots.threshold:
         raise SignatureRefusedError(
-            f"the roster carries {len(signers)} of {roots.threshold} needed root signatures",
+            f"the roster carries {roots.count(signers)} of {roots.threshold} needed root signatures",
             advice="get the roster from its keeper, with every signature",
         )
     return Signed(envelope.parse(Roster), signers, envelope)
@@ -261,8 +255,7 @@ def open_rosters(envelopes: Sequence[Envelope], roots: RootKeys) -> tuple[Signed
     for envelope in envelopes[1:]:
         before = chain[-1].document
         opened = open_roster(envelope, before.roots)
-        if opened.document.epoch != before.epoch + 1 or opened.document.previous != before.roster_id:
-            raise RosterRefusedError(f"epoch {opened.document.epoch} of the roster does not follow {before.epoch}")
+        opened.document.check_follows(before)
         chain.append(opened)
     return tuple(chain)
 

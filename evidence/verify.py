@@ -23,7 +23,8 @@ from .lists import BallotList, VoteList, open_list
 from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
-from .roster import RootKeys, Roster, named_roster, open_rosters
+from .roots import RootKeys
+from .roster import Roster, named_roster, open_rosters
 from .tally import Matter, Tally, Verdict, tally
 from .values import Input, Output
 

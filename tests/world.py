@@ -25,8 +25,9 @@ from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.receipt import DecisionFile, Opening, Receipt
+from reperform.evidence.roots import RootKeys
 from reperform.evidence.roster import Node as Member
-from reperform.evidence.roster import Organisation, OrganisationRole, RootKeys, Roster, Suite
+from reperform.evidence.roster import Organisation, OrganisationRole, Roster, Suite
 from reperform.evidence.values import DType, Output, Record, Tensor
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook

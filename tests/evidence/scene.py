@@ -29,7 +29,8 @@ from reperform.evidence.lists import BallotList, VoteList
 from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.receipt import Receipt, receipt_id
-from reperform.evidence.roster import Node, Organisation, OrganisationRole, RootKeys, Roster, Suite
+from reperform.evidence.roots import RootKeys
+from reperform.evidence.roster import Node, Organisation, OrganisationRole, Roster, Suite
 from reperform.evidence.sealing import SealingKey
 from reperform.evidence.tally import Matter, Tally, tally
 from reperform.evidence.values import DType, Output, Record, Tensor

@@ -23,7 +23,8 @@ from reperform.evidence.errors import ReperformError
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.pack import Pack
-from reperform.evidence.roster import RootKeys, Suite
+from reperform.evidence.roots import RootKeys
+from reperform.evidence.roster import Suite
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Output
 from reperform.evidence.verify import VerificationError, Verified, verify

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from reperform.evidence.roster import RootKeys
+from reperform.evidence.roots import RootKeys
 from reperform.evidence.tally import Verdict
 from reperform.evidence.verify import VerificationError, verify
 from reperform.tests.evidence.hostile.generate import files

@@ -17,7 +17,8 @@ from reperform.evidence.errors import ReperformError
 from reperform.evidence.faults import Fault, Proof, faults
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.misbehaviour import Misbehaviour, UnprovedError, prove
-from reperform.evidence.roster import RootKeys, Suite
+from reperform.evidence.roots import RootKeys
+from reperform.evidence.roster import Suite
 from reperform.evidence.tally import Verdict
 from reperform.tests.evidence.scene import BANK, DOCKET, OTHER_OUTPUT, OUTPUT, START, Story, refuted, upheld
 

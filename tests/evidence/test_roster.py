@@ -13,11 +13,12 @@ from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keys import SignatureRefusedError, SigningKey
+from reperform.evidence.roots import NotARootError, RootKeys
 from reperform.evidence.roster import (
     Node,
     Organisation,
     OrganisationRole,
-    RootKeys,
+    Revocation,
     Roster,
     RosterRefusedError,
     Suite,
@@ -283,3 +284,95 @@ def test_a_root_key_file_that_says_anything_else_is_refused(threshold: str, keys
     assert RootKeys.from_json(file("1", f'"{_KEY}"', "")).threshold == 1
     with pytest.raises(MalformedError):
         RootKeys.from_json(file(threshold, keys, more))
+
+
+# Root keys that sign with ML-DSA-44 too.
+
+
+HOLDERS = [ring(f"holder {i}") for i in range(3)]
+HYBRID = RootKeys(
+    tuple(keys.signing.public for keys in HOLDERS),
+    2,
+    tuple(keys.post_quantum.public for keys in HOLDERS if keys.post_quantum is not None),
+)
+
+
+def test_a_holder_of_two_root_keys_has_signed_when_both_have() -> None:
+    def opened(keys: list[SigningKey]) -> Roster:
+        return open_roster(Envelope.sign(replace(ROSTER, roots=HYBRID), keys), HYBRID).document
+
+    assert opened([*HOLDERS[0].signers, *HOLDERS[2].signers]).roots == HYBRID
+    for keys in (
+        [holder.signers[0] for holder in HOLDERS],
+        [holder.signers[1] for holder in HOLDERS],
+        [*HOLDERS[0].signers, HOLDERS[1].signers[0], HOLDERS[2].signers[1]],
+    ):
+        with pytest.raises(SignatureRefusedError, match="of 2 needed"):
+            opened(keys)
+
+
+def test_a_holder_signs_with_all_its_root_keys_and_a_stranger_with_none() -> None:
+    assert HYBRID.signers(HOLDERS[1]) == HOLDERS[1].signers
+    assert replace(HYBRID, post_quantum=()).signers(HOLDERS[1]) == HOLDERS[1].signers[:1]
+    with pytest.raises(NotARootError, match="does not hold"):
+        HYBRID.signers(replace(HOLDERS[1], post_quantum=None))
+    with pytest.raises(NotARootError, match="is not one of the root keys"):
+        HYBRID.signers(ring("stranger"))
+
+
+def test_two_kinds_of_root_keys_read_back_from_their_file() -> None:
+    assert RootKeys.from_json(HYBRID.to_json()) == HYBRID
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"post_quantum": HYBRID.post_quantum[:2]},
+        {"post_quantum": HYBRID.post_quantum[:1] * 3},
+        {"post_quantum": HYBRID.keys},
+        {"keys": HYBRID.post_quantum},
+    ],
+)
+def test_root_keys_of_one_holder_stand_together(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedError):
+        replace(HYBRID, **changes)
+
+
+# Revoked keys.
+
+
+def revoked(*effective: int) -> tuple[Revocation, ...]:
+    return tuple(Revocation(Digest(bytes([i]) * 32), entry) for i, entry in enumerate(effective))
+
+
+def test_revocations_stand_once_each_in_order_and_concern_nobody_on_the_roster() -> None:
+    assert replace(ROSTER, revoked=revoked(5, 3)).roster_id != ROSTER.roster_id
+    here = (Revocation(SCENE.node_id("Audit House"), 0),)
+    for wrong in (revoked(5, 3)[::-1], revoked(5)[:1] * 2, here):
+        with pytest.raises(MalformedError):
+            replace(ROSTER, revoked=wrong)
+    with pytest.raises(MalformedError, match="from 0"):
+        revoked(-1)
+
+
+@pytest.mark.parametrize(("later", "stands"), [((5,), True), ((5, 9), True), ((4,), True), ((6,), False), ((), False)])
+def test_no_later_epoch_takes_a_revocation_back(later: tuple[int, ...], stands: bool) -> None:
+    """It may turn out that a key was in other hands earlier, never that it was not."""
+    second = epoch(ROSTER, revoked=revoked(5))
+    third = epoch(second, revoked=revoked(*later))
+    if stands:
+        third.check_follows(second)
+    else:
+        with pytest.raises(RosterRefusedError, match="takes back"):
+            third.check_follows(second)
+
+
+def test_a_roster_keeps_its_name() -> None:
+    with pytest.raises(RosterRefusedError, match="does not follow"):
+        epoch(ROSTER, name="another").check_follows(ROSTER)
+
+
+def test_a_sealing_key_stands_on_a_roster_once() -> None:
+    lent = replace(SCENE.member("Newcomer"), sealing=SCENE.member("Audit House").sealing)
+    with pytest.raises(MalformedError, match="same key twice"):
+        replace(ROSTER, organisations=(*ROSTER.organisations, organisation("Shell", lent)))

@@ -30,7 +30,7 @@ OLDEST_SETUPTOOLS: Final = 77  # pyproject.toml, build-system
 IN_PROCESS: Final = """
 import sys
 from pathlib import Path
-from reperform.evidence.roster import RootKeys
+from reperform.evidence.roots import RootKeys
 from reperform.evidence.verify import verify
 verified = verify(Path(sys.argv[1]).read_bytes(), RootKeys.from_json(Path(sys.argv[2]).read_text()))
 print(verified.verdict, *sorted(set(sys.argv[3:]) & sys.modules.keys()))
