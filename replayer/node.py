@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -52,12 +52,21 @@ class Node:
     """One node of a replaying organisation."""
 
     def __init__(
-        self, docket: Docket, keys: KeyRing, rosters: Sequence[Roster], notebook: Notebook, replay: Replay
+        self,
+        docket: Docket,
+        keys: KeyRing,
+        rosters: Sequence[Roster],
+        notebook: Notebook,
+        replay: Replay,
+        *,
+        noted: Callable[[Proceeding, int], None] = lambda _, __: None,
     ) -> None:
+        """`noted` is told of every case of this node's that is looked at, and when. Raises RosterRefusedError."""
         self._docket = docket
         self._keys = keys
         self._notebook = notebook
         self._replay = replay
+        self._noted = noted
         self._id = keys.signing.public.key_id
         self._agenda = Agenda(docket, rosters)
         self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
@@ -75,6 +84,7 @@ class Node:
             return
         # Rosters change: whoever judges is on the one that the receipt names.
         proceeding.roster.member_as(self._id, OrganisationRole.REPLAYER)
+        self._noted(proceeding, now)
         match phase(proceeding, now):
             case Phase.COMMITTING:
                 self._commit(proceeding, case.document, now)
@@ -102,7 +112,9 @@ class Node:
         """Replay the opening; None while it has not arrived and may still do so."""
         sealed = _for(self._id, () if proceeding.openings is None else proceeding.openings.document.sealed)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        blank = Page(proceeding.case_id, Result(None, None, nonce), None, b"", None, (), None, None)
+        blank = Page(
+            proceeding.case_id, case.deadlines.attestation, Result(None, None, nonce), None, b"", None, (), None, None
+        )
         if sealed is None:
             return replace(blank, reason=Reason.UNANSWERED) if now > case.deadlines.openings else None
         receipt = proceeding.receipt.document
@@ -143,6 +155,8 @@ class Node:
         """The vote; None while the output's key has not arrived and may still do so."""
         if page.result.answer is None:
             return self._say(proceeding, page, Finding.INDETERMINATE, page.reason)
+        if page.erased:
+            return None  # a clock that was ahead had ended the case; what is gone cannot be compared
         if proceeding.release is None:
             late = now > case.deadlines.release
             return self._say(proceeding, page, Finding.INDETERMINATE, Reason.RELEASE) if late else None

@@ -73,7 +73,7 @@ def test_the_forged_packs_that_are_left_behind_are_refused_again(demo: Demo) -> 
 
 
 def test_every_private_file_is_closed_to_others(demo: Demo) -> None:
-    private = [*demo.folder.rglob("*.key"), *demo.folder.rglob("*.decision"), *demo.folder.rglob("*.page")]
+    private = [*demo.folder.rglob("*.key"), *demo.folder.rglob("*.decision"), *demo.folder.rglob("node.sqlite*")]
     assert len(private) > 15
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in private)
 

@@ -1,9 +1,9 @@
-"""One step of one party in a process of its own, killed at the renaming of a finished file.
+"""One step of one party in a process of its own, killed at what it writes to disk.
 
     python killed_party.py ROLE FOLDER NAME NOW before|after|never
 
 ROLE is node, keeper or filer; FOLDER is what test_crashes.py has laid out. With `before`, the process kills
-itself when the first file would get its name; with `after`, when it has got it.
+itself when the first file would get its name, or the first row would be written; with `after`, when that is done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,26 @@ from reperform.consensus.proceeding import collect
 from reperform.evidence.documents import from_bytes
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.roster import Roster
+from reperform.replayer.database import Database
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook
 from reperform.tests.world import honest
 
 
-def die_at_rename(after: bool) -> None:
-    """Arrange for this process to be killed at its first renaming of a file, like a machine that loses power."""
-    rename = Path.replace
+def die_at_write(after: bool) -> None:
+    """Arrange for this process to be killed at its first durable write, like a machine that loses power."""
 
-    def replace(self: Path, target: Any) -> Path:
-        if after:
-            rename(self, target)
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("still alive")
+    def deadly(write: Callable[..., Any]) -> Callable[..., Any]:
+        def killed(*arguments: Any) -> Any:
+            if after:
+                write(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise AssertionError("still alive")
 
-    Path.replace = replace  # type: ignore[assignment,method-assign]
+        return killed
+
+    Path.replace = deadly(Path.replace)  # type: ignore[method-assign]
+    Database.write = deadly(Database.write)  # type: ignore[method-assign]
 
 
 def main(role: str, folder: Path, name: str, now: int, when: str) -> None:
@@ -45,7 +50,7 @@ def main(role: str, folder: Path, name: str, now: int, when: str) -> None:
     keys = KeyRing.read(folder / f"{name}.key")
     roster = from_bytes(Roster, (folder / "roster").read_bytes())
     if when != "never":
-        die_at_rename(when == "after")
+        die_at_write(when == "after")
     if role == "node":
         refused = Node(docket, keys, [roster], Notebook(folder / name), honest).step(now)
     elif role == "keeper":

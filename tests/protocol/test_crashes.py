@@ -1,4 +1,4 @@
-"""Parties are really killed, at every file that they write, and restarted: same words, same verdict."""
+"""Parties are really killed, at everything that they write, and restarted: same words, same verdict."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from reperform.consensus.filer import FiledDecision, Filer
 from reperform.evidence.ballot import Ballot, Vote, ballot_id
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.dsse import Envelope, payload_type
-from reperform.evidence.encoding import MalformedError
 from reperform.evidence.roster import Suite
 from reperform.evidence.tally import Verdict
+from reperform.replayer.database import Database
 from reperform.replayer.notebook import Page
 from reperform.tests.protocol.play import edited, verified
 from reperform.tests.world import DOCKET, PANEL, World
@@ -68,33 +68,21 @@ def live(world: World, role: str, name: str, others: Callable[[], object]) -> li
 def words(folder: Path, node: str, world: World) -> tuple[set[bytes], set[bytes]]:
     """Every ballot and vote of a node that anybody could have seen, or that it would say again.
 
-    Those are its notebook's pages, all files of the docket, and what crashes left behind in the docket. What a
-    crash left beside a page was never the node's word: it is private, and is not read again.
+    Those are its notebook's pages, all files of the docket, and what crashes left behind in the docket.
     """
     ballots: set[bytes] = set()
     votes: set[bytes] = set()
     mine = world.rings[node].signing.public.key_id
-    for path in folder.rglob("*"):
-        if not path.is_file() or (path.name.startswith(".") and path.parent == folder / node):
-            continue
-        for envelope in _envelopes(path.read_bytes()):
-            if envelope.payload_type == payload_type(Ballot) and envelope.parse(Ballot).node == mine:
-                ballots.add(envelope.payload)
-            if envelope.payload_type == payload_type(Vote) and envelope.parse(Vote).node == mine:
-                votes.add(envelope.payload)
+    files = [path.read_bytes() for path in (folder / "docket").rglob("*") if path.is_file()]
+    pages = Database(folder / node, only_read=True).rows("SELECT page FROM pages")
+    said = [from_bytes(Envelope, data) for data in files if data]
+    said += [vote for (data,) in pages if (vote := from_bytes(Page, data).vote) is not None]
+    for envelope in said:
+        if envelope.payload_type == payload_type(Ballot) and envelope.parse(Ballot).node == mine:
+            ballots.add(envelope.payload)
+        if envelope.payload_type == payload_type(Vote) and envelope.parse(Vote).node == mine:
+            votes.add(envelope.payload)
     return ballots, votes
-
-
-def _envelopes(data: bytes) -> list[Envelope]:
-    try:
-        return [from_bytes(Envelope, data)]
-    except MalformedError:
-        pass
-    try:
-        vote = from_bytes(Page, data).vote
-    except MalformedError:
-        return []  # a key, or a roster
-    return [] if vote is None else [vote]
 
 
 @pytest.mark.parametrize("suite", Suite)

@@ -16,9 +16,8 @@ from reperform.evidence.dsse import Envelope
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.roster import Node as Member
 from reperform.evidence.tally import Verdict
-from reperform.replayer.notebook import Notebook, NotebookError
 from reperform.tests.protocol.play import documents, edited, settle, verdict_of, verified
-from reperform.tests.world import PANEL, World
+from reperform.tests.world import World
 
 
 def _random(path: Path) -> None:
@@ -211,25 +210,3 @@ def test_a_folder_under_a_documents_name_is_an_error_of_the_docket(world: World)
     assert [path.name for path in (world.folder / "docket" / str(filed.filing_id) / Slot.VOTE).iterdir()] == [name]
 
 
-def test_a_notebook_that_cannot_be_used_is_an_error_of_the_node(world: World) -> None:
-    filed, filer = world.file(world.decision())
-    node = world.node(PANEL[0])
-    (world.folder / PANEL[0]).write_bytes(b"a file where the notebook would be")
-    world.round(filed.filing_id, filer, [])
-    filer.step(world.proceeding(filed.filing_id))
-    ((name, cause),) = node.step(world.now)
-    assert name == filed.filing_id
-    assert "cannot be read" in cause
-    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
-
-
-def test_a_page_of_another_case_is_refused(world: World, tmp_path: Path) -> None:
-    first, filer = world.file(world.decision())
-    for _ in range(3):
-        world.round(first.filing_id, filer, world.nodes())
-    (page,) = (tmp_path / PANEL[0]).glob("*.page")
-    other = page.with_name(f"{first.filing_id}.page")
-    other.write_bytes(page.read_bytes())
-    with pytest.raises(NotebookError, match="the page of another case"):
-        Notebook(tmp_path / PANEL[0]).read(first.filing_id)
-    assert page.stat().st_mode & 0o077 == 0
