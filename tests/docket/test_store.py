@@ -85,13 +85,14 @@ def test_no_reader_misses_what_many_post_at_once(database: str, kept: MakeWorld)
     """Positions are given in the order in which they become visible."""
     world = kept(database)
     decisions = [world.filing(world.decision(income=str(i))) for i in range(24)]
+    stores = [store_of(world), Store(open_engine(database), store_of(world)._admission)]  # as two processes would
     seen: set[Digest] = set()
     position = 0
     with ThreadPoolExecutor(8) as pool:
 
         def file(number: int) -> None:
-            world.docket.post(decisions[number].filing_id, Slot.RECEIPT, decisions[number].decision.receipt)
-            world.docket.post(decisions[number].filing_id, Slot.FILING, decisions[number].filing)
+            stores[number % 2].post(decisions[number].filing_id, Slot.RECEIPT, decisions[number].decision.receipt)
+            stores[number % 2].post(decisions[number].filing_id, Slot.FILING, decisions[number].filing)
 
         running = [pool.submit(file, number) for number in range(len(decisions))]
         while not all(task.done() for task in running) or position != store_of(world).position():
