@@ -3,8 +3,9 @@
     python bench/docket.py [--json] [--cases N] [--open N] [--store sqlite|postgresql]
 
 The service, three nodes and the filers are five processes on one machine. The model is a function, so that what is
-measured is the docket and the documents; filling up to N open cases and draining them counts. `p99_ms` is the time from filing to a conclusion; with N cases open at
-once it follows from the throughput. `lost` counts the cases that had no quorum's UPHELD in the end.
+measured is the docket and the documents; filling up to N open cases and draining them counts. `p99_ms` is the time
+from filing to a conclusion; with N cases open at once it follows from the throughput. `lost` counts the cases that
+had no quorum's UPHELD in the end.
 """
 
 from __future__ import annotations
