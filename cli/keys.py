@@ -9,14 +9,17 @@ from typing import Annotated
 
 import typer
 
+from ..evidence.documents import to_bytes
 from ..evidence.encoding import MalformedError
+from ..evidence.enrolment import Enrolment
 from ..evidence.files import FileError, read_file, write_file
 from ..evidence.keyfile import KeyRing
 from ..evidence.keys import PublicKey
-from ..evidence.roster import Node
+from ..evidence.roster import Node, OrganisationRole
 from .output import AsJson, tell
+from .trust import read_keys
 
-app = typer.Typer(help="Make key files.", no_args_is_help=True)
+app = typer.Typer(help="Make key files, and ask to be on a roster.", no_args_is_help=True)
 
 
 @app.command("new")
@@ -52,6 +55,40 @@ def new(
         f"private keys: {path} (keep it secret)",
         f"public keys:  {public} (send it to the roster's keeper)",
         f"id:           {node.node_id}",
+    )
+
+
+@app.command("enrol")
+def enrol(
+    path: Annotated[Path, typer.Argument(help="The node's key file.")],
+    organisation: Annotated[str, typer.Option(help="Whose node it is.", show_default=False)],
+    role: Annotated[OrganisationRole, typer.Option(help="What the organisation's nodes sign.")],
+    out: Annotated[Path, typer.Option(help="Where to write the request.", show_default=False)],
+    name: Annotated[str, typer.Option(help="How the node is called in rosters; default: the file's name.")] = "",
+    replacing: Annotated[Path | None, typer.Option(help="The node's old key file, if these keys replace it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask to be put on a roster: a request that proves that you hold the keys. Send it to the roster's keeper.
+
+    Example: reperform keys enrol audit.key --organisation "Audit House" --role replayer --out audit.enrolment
+    """
+    if out.exists():
+        raise FileError(f"{out} exists", advice="name a new file")
+    old = None if replacing is None else read_keys(replacing)
+    request = Enrolment.of(read_keys(path), organisation=organisation, role=role, node=name or path.stem, replacing=old)
+    write_file(out, to_bytes(request))
+    node = request.parse(Enrolment).node
+    tell(
+        as_json,
+        {
+            "request": str(out),
+            "organisation": organisation,
+            "role": str(role),
+            "name": node.name,
+            "id": str(node.node_id),
+        },
+        f"request: {out} (send it to the roster's keeper)",
+        f"id:      {node.node_id}",
     )
 
 

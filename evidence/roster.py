@@ -123,7 +123,10 @@ class Roster:
         panel = sum(organisation.role is OrganisationRole.REPLAYER for organisation in self.organisations)
         # More than half, so that two quorums that contradict each other share an organisation.
         if not panel < 2 * self.quorum <= 2 * panel:
-            raise MalformedError(f"a quorum of {self.quorum} of {panel} replaying organisations is not more than half")
+            raise MalformedError(
+                f"a quorum of {self.quorum} of {panel} replaying organisations is not more than half",
+                advice="choose another quorum first",
+            )
 
     def _check_members(self) -> None:
         nodes = [node for _, node in self.members()]
