@@ -29,7 +29,7 @@ from reperform.consensus.proceeding import Phase, Proceeding, phase
 from reperform.evidence.digest import Digest
 from reperform.evidence.tally import Verdict
 from reperform.tests.docket.parties import Parties
-from reperform.tests.docket.postgres import postgres
+from reperform.tests.docket.postgres import Server
 from reperform.tests.world import DOCKET, World
 
 STEP_SECONDS: Final = 600
@@ -117,8 +117,8 @@ def run(store: str, cases: int, window: int) -> dict[str, Any]:
 @contextmanager
 def _database(store: str, folder: Path) -> Iterator[str]:
     if store == "postgresql":
-        with postgres() as url:
-            yield url
+        with Server.started() as server:
+            yield server.url
     else:
         yield f"sqlite:///{folder / 'docket.sqlite'}"
 

@@ -20,14 +20,20 @@ PAUSE: Final = 0.2
 
 
 @contextmanager
-def keeping(keeper: Keeper, posted: threading.Event, now: Callable[[], int]) -> Iterator[None]:
-    """Keep the docket for as long as the block runs. `posted` is set whenever something was."""
+def keeping(
+    keeper: Keeper, posted: threading.Event, now: Callable[[], int], still: Callable[[], None]
+) -> Iterator[None]:
+    """Keep the docket for as long as the block runs. `posted` is set whenever something was.
+
+    `still` raises where this process is no longer the only keeper; then nothing is signed.
+    """
     stop = threading.Event()
 
     def work() -> None:
         while not stop.is_set():
             posted.clear()
             try:
+                still()
                 for filing, cause in keeper.step(now()):
                     log.warning("filing %s: %s", filing.short(), cause)
             except ReperformError as error:

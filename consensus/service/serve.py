@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from ...evidence.dsse import Signed
 from ...evidence.errors import ReperformError
@@ -70,15 +71,20 @@ def serve(
     engine = open_engine(database)
     store = Store(engine, Admission(known, keys.signing.public.key_id), quota, bell.ring)
     keeper = Keeper(store, keys, known, patience)
-    service = Service(
-        store,
-        [signed.envelope for signed in rosters],
-        bell,
-        Buckets(listening.requests_per_minute),
-        lambda: keeping(keeper, bell.keeper, now),
-    )
+    with alone(engine) as still:
+        service = Service(
+            store,
+            [signed.envelope for signed in rosters],
+            bell,
+            Buckets(listening.requests_per_minute),
+            lambda: keeping(keeper, bell.keeper, now, still),
+        )
+        _listen(create_app(service), listening)
+
+
+def _listen(app: FastAPI, listening: Listening) -> None:
     config = uvicorn.Config(
-        create_app(service),
+        app,
         ssl_certfile=listening.tls_cert,
         ssl_keyfile=listening.tls_key,
         proxy_headers=listening.proxy is not None,
@@ -102,7 +108,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these, and raises them once more when it is done: to be stopped is no failure.
         signal.signal(number, lambda *_: None)
-    with server, alone(engine):
+    with server:
         # Taken over by every connection; else an answer's body would wait 40 ms for the receipt of its headers.
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         log.info("listening at %s://%s:%d", listening.scheme, listening.host, server.getsockname()[1])

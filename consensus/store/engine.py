@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from ..docket import DocketError
 
@@ -22,6 +22,9 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 # Numbers that no other user of the same database takes for its own advisory locks: "rprf", and the next.
 WRITERS: Final = 0x72707266
 KEEPER: Final = WRITERS + 1
+
+
+_TAKEN: Final = "the database is in use by another process that keeps this docket"
 
 
 class StoreError(DocketError):
@@ -74,21 +77,49 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[None]:
+def alone(engine: Engine) -> Iterator[Callable[[], None]]:
     """Be the only keeper of this database for as long as the block runs: two would contradict each other.
 
-    Raises StoreError. Whoever dies lets go.
+    Gives a function that makes sure that one still is; it is to be called before every round. In PostgreSQL whoever
+    loses the connection loses the place, and takes it again if nobody else did. Both raise StoreError. Whoever
+    dies lets go.
     """
-    with ExitStack() as held:
-        if engine.dialect.name == "postgresql":
-            connection = held.enter_context(reading(engine)).execution_options(isolation_level="AUTOCOMMIT")
-            free = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEEPER})
-        else:
-            file = held.enter_context(Path(f"{engine.url.database}.lock").open("w"))
-            free = _lock(file)
-        if not free:
-            raise StoreError("the database is in use by another process that keeps this docket", advice="stop it first")
-        yield
+    if engine.dialect.name == "postgresql":
+        with _place(engine) as still:
+            yield still
+        return
+    with Path(f"{engine.url.database}.lock").open("w") as file:
+        if not _lock(file):
+            raise StoreError(_TAKEN, advice="stop it first")
+        yield lambda: None  # nobody takes a file's lock away
+
+
+@contextmanager
+def _place(engine: Engine) -> Iterator[Callable[[], None]]:
+    connection: Connection | None = None
+
+    def still() -> None:
+        nonlocal connection
+        with _translated(engine):
+            try:
+                if connection is not None:
+                    connection.execute(text("SELECT 1"))
+                    return
+            except OperationalError:
+                connection = None
+            fresh = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if not fresh.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEEPER}):
+                fresh.close()
+                raise StoreError(_TAKEN, advice="stop it first")
+            connection = fresh
+
+    try:
+        still()
+        yield still
+    finally:
+        if connection is not None:
+            connection.invalidate()  # an open session would go on holding the place
+            connection.close()
 
 
 def _lock(file: IO[str]) -> bool:

@@ -11,15 +11,15 @@ import pytest
 from reperform.consensus.admission import Admission
 from reperform.consensus.store.engine import open_engine
 from reperform.consensus.store.store import Quota, Store
-from reperform.tests.docket.postgres import postgres
+from reperform.tests.docket.postgres import Server
 from reperform.tests.world import DOCKET, World
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A PostgreSQL server. Fails, and says what to install, where there is none."""
-    with postgres() as url:
-        yield url
+    with Server.started() as started:
+        yield started.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -33,6 +33,7 @@ class Parties:
     database: str
     options: tuple[str, ...] = ("--requests-per-minute", "1000000")
     step: int = 60  # seconds
+    service: str = "reperform.cli.main"
     url: str = ""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -50,15 +51,18 @@ class Parties:
         trust = ("--roster", folder / "roster.dsse", "--roots", folder / "roots.json")
         written = len(self.log(DOCKET))
         process = self._start(
-            DOCKET, "reperform.cli.main", "docket", "serve", "--key", folder / f"{DOCKET}.key", *trust,
+            DOCKET, self.service, "docket", "serve", "--key", folder / f"{DOCKET}.key", *trust,
             "--database", self.database, "--listen", f"127.0.0.1:{port}", "--step", self.step, *self.options,
         )  # fmt: skip
         end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and process.poll() is None:
+        while time.monotonic() < end:
+            over = process.poll() is not None  # asked first: what it wrote before its end is in the log
             found = re.search(r"listening at (http\S+)", self.log(DOCKET)[written:])
             if found:
                 self.url = found[1]
                 return self.url
+            if over:
+                break
             time.sleep(0.05)
         raise RuntimeError(f"the service did not start: {self.log(DOCKET)}")
 

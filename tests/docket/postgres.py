@@ -4,38 +4,78 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 BINARIES: Final = Path("/usr/lib/postgresql")
 USER: Final = "postgres"
+GONE_SECONDS: Final = 30
 
 
-@contextmanager
-def postgres() -> Iterator[str]:
-    """A server on loopback until the block ends; the URL of its database. What it wrote is removed."""
-    found = sorted(BINARIES.glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        raise RuntimeError("there is no PostgreSQL here; install it with `apt-get install -y postgresql`")
-    binaries = found[-1]
-    with tempfile.TemporaryDirectory(prefix="reperform-postgres-") as scratch:
-        folder = Path(scratch)
-        if os.getuid() == 0:
-            shutil.chown(folder, USER)
-        data, port = folder / "data", _free_port()
-        _run(binaries / "initdb", "--auth=trust", "--no-sync", f"--username={USER}", f"--pgdata={data}")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-        control = (binaries / "pg_ctl", f"--pgdata={data}", "--wait", "--silent")
-        _run(*control, f"--options={options}", f"--log={folder / 'log'}", "start")
-        try:
-            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
-        finally:
-            _run(*control, "--mode=immediate", "stop")
+@dataclass(frozen=True)
+class Server:
+    """A server on loopback, and the URL of its database."""
+
+    folder: Path
+    binaries: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For clients."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Self]:
+        """A server until the block ends. What it wrote is removed."""
+        found = sorted(BINARIES.glob("*/bin"), key=lambda path: int(path.parent.name))
+        if not found:
+            raise RuntimeError("there is no PostgreSQL here; install it with `apt-get install -y postgresql`")
+        with tempfile.TemporaryDirectory(prefix="reperform-postgres-") as scratch:
+            server = cls(Path(scratch), found[-1], _free_port())
+            if os.getuid() == 0:
+                shutil.chown(server.folder, USER)
+            _run(server.binaries / "initdb", "--auth=trust", f"--username={USER}", f"--pgdata={server._data}")
+            server.start()
+            try:
+                yield server
+            finally:
+                server._control("--mode=immediate", "stop")
+
+    def start(self) -> None:
+        """Start, or start again."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        self._control(f"--options={options}", f"--log={self.folder / 'log'}", "start")
+
+    def kill(self) -> None:
+        """What a loss of power does to all its processes. When this returns, nothing is left of them."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        found = subprocess.run(["pgrep", "--parent", str(first)], capture_output=True, text=True, check=False)  # noqa: S607
+        processes = (first, *map(int, found.stdout.split()))
+        for pid in processes:
+            with suppress(ProcessLookupError):  # a child that saw its parent end
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + GONE_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in processes):
+            if time.monotonic() > end:
+                raise RuntimeError("PostgreSQL was killed and is still there")
+            time.sleep(0.05)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _control(self, *arguments: str) -> None:
+        _run(self.binaries / "pg_ctl", f"--pgdata={self._data}", "--wait", "--silent", *arguments)
 
 
 def _run(*command: str | Path) -> None:
