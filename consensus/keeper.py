@@ -13,7 +13,7 @@ from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
 from ..evidence.keyfile import KeyRing
 from ..evidence.lists import BallotList, VoteList
-from ..evidence.roster import OrganisationRole, Roster
+from ..evidence.roster import OrganisationRole, Roster, check_serves
 from .agenda import Agenda
 from .docket import Docket, Slot
 from .proceeding import Phase, Proceeding, phase
@@ -49,9 +49,7 @@ class Keeper:
         self._patience = patience
         self._id = keys.signing.public.key_id
         self._agenda = Agenda(docket, rosters)
-        # Fails at the start, not at the first filing, if this key may not keep a docket.
-        rosters[-1].member_as(self._id, OrganisationRole.DOCKET)
-        rosters[-1].signers(keys)
+        check_serves(rosters, keys, OrganisationRole.DOCKET)  # at the start, not at the first filing
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round. Returns what could not be taken up, and why. Raises DocketError."""

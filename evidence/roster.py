@@ -272,3 +272,15 @@ def named_roster(rosters: Iterable[Roster], name: Digest) -> Roster:
         f"roster {name.short()}, which the receipt names, is not at hand",
         advice="get that epoch from the roster's keeper",
     )
+
+
+def check_serves(rosters: Sequence[Roster], keys: KeyRing, role: OrganisationRole) -> None:
+    """Raises RosterRefusedError unless these keys stand in this role on some epoch, and are all that each asks for.
+
+    A key that gave way to another finishes the cases of the epochs that it is on.
+    """
+    name = keys.signing.public.key_id
+    serving = [roster for roster in rosters if any(node.node_id == name for _, node in roster.members())]
+    for roster in serving or rosters[-1:]:
+        roster.member_as(name, role)
+        roster.signers(keys)

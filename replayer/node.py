@@ -35,7 +35,7 @@ from ..evidence.dsse import Envelope
 from ..evidence.encoding import MalformedError
 from ..evidence.keyfile import KeyRing
 from ..evidence.receipt import receipt_id
-from ..evidence.roster import OrganisationRole, Roster
+from ..evidence.roster import OrganisationRole, Roster, check_serves
 from ..evidence.sealing import Purpose, SealBrokenError, seal
 from ..evidence.tally import Tally
 from .notebook import Notebook, Page
@@ -49,7 +49,7 @@ CLOCKS: Final = 500
 
 
 class Node:
-    """One node of a replaying organisation."""
+    """One node of a replaying organisation, with one set of keys. Who changes them runs one beside the other."""
 
     def __init__(
         self,
@@ -70,9 +70,7 @@ class Node:
         self._id = keys.signing.public.key_id
         self._agenda = Agenda(docket, rosters)
         self._declined: set[Digest] = set()  # cases whose verdict this node has said that it does not sign
-        # Fails at the start, not at the first case, if this key may not vote.
-        rosters[-1].member_as(self._id, OrganisationRole.REPLAYER)
-        rosters[-1].signers(keys)
+        check_serves(rosters, keys, OrganisationRole.REPLAYER)  # at the start, not at the first case
 
     def step(self, now: int) -> tuple[tuple[Digest, str], ...]:
         """One round. Returns what could not be taken up, and why. Raises DocketError."""
@@ -82,8 +80,9 @@ class Node:
         case = proceeding.case
         if case is None:
             return
-        # Rosters change: whoever judges is on the one that the receipt names.
-        proceeding.roster.member_as(self._id, OrganisationRole.REPLAYER)
+        # Rosters change: whoever judges is on the one that the receipt names. Other keys are for other epochs.
+        if all(node.node_id != self._id for node in proceeding.roster.panel()):
+            return
         self._noted(proceeding, now)
         match phase(proceeding, now):
             case Phase.COMMITTING:

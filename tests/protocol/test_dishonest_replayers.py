@@ -220,8 +220,6 @@ def test_a_node_of_an_old_epoch_is_not_heard(world: World) -> None:
         filer.step(collect(world.docket, filed.filing_id, [second]))
         refusals = [node.step(world.now) for node in nodes]
     assert "is not at hand" in refusals[1][0][1]
-    with pytest.raises(RosterRefusedError, match="not on epoch 2"):
-        Node(world.docket, world.rings[BAD], [first, second], Notebook(world.folder / BAD), honest)
     # It may sign what it likes in the old epoch's name.
     proceeding = collect(world.docket, filed.filing_id, [second])
     assert {signed.document.node for signed in proceeding.ballots} == {world.rings[GOOD].signing.public.key_id}
@@ -241,9 +239,8 @@ def test_a_newcomer_does_not_judge_what_an_earlier_roster_judges(world: World) -
     for _ in range(4):
         world.keeper.step(world.now)
         filer.step(world.proceeding(filed.filing_id))
-        ((_, cause),) = newcomer.step(world.now)
+        assert newcomer.step(world.now) == ()  # it is for those who stand on that roster
         world.now += 1001
-    assert "not on epoch 1" in cause
     assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
 
 
