@@ -158,11 +158,11 @@ def _expected(proceeding: Proceeding) -> int:
     """How many keys sign if every node whose vote is listed signs."""
     voted = {signed.document.node for signed in proceeding.listed_votes()}
     roster = proceeding.roster
-    return sum(len(roster.keys_of(node)) for node in roster.panel() if node.node_id in voted)
+    return sum(len(roster.keys_of(node)) for node in proceeding.panel if node.node_id in voted)
 
 
 def _news(proceeding: Proceeding, stage: Phase) -> str:
-    panel = len(proceeding.roster.panel())
+    panel = len(proceeding.panel)
     match stage:
         case Phase.FILED:
             return "filed; waiting for the docket to open the case"

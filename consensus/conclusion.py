@@ -44,7 +44,7 @@ def _signed(proceeding: Proceeding, result: Tally) -> Conclusion:
     attestations = _signatures(proceeding.attestations, expected[0], roster)
     summaries = _signatures(proceeding.summaries, expected[1], roster)
     signed = attestations.keys() & summaries.keys()
-    complete = [keys for node in roster.panel() if (keys := {k.key_id for k in roster.keys_of(node)}) <= signed]
+    complete = [keys for node in proceeding.panel if (keys := {k.key_id for k in roster.keys_of(node)}) <= signed]
     signers = sorted(key for keys in complete for key in keys)
     return Conclusion(
         result,

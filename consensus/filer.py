@@ -96,7 +96,7 @@ class Filer:
         opening = self._filed.decision.opening
         message = to_bytes(PanelOpening(opening.input, opening.input_key, self._filed.panel_key))
         context = proceeding.case_id.value
-        nodes = proceeding.roster.panel()
+        nodes = proceeding.panel
         return Openings(
             proceeding.case_id,
             tuple(_sealed(node, message, Purpose.PANEL_OPENING, context) for node in nodes),
@@ -105,7 +105,7 @@ class Filer:
     def _release(self, proceeding: Proceeding) -> Release:
         ballots = proceeding.matter().ballots
         committed = {signed.document.node for signed in proceeding.listed_ballots()}
-        nodes = [node for node in proceeding.roster.panel() if node.node_id in committed]
+        nodes = [node for node in proceeding.panel if node.node_id in committed]
         key = self._filed.decision.opening.output_key
         sealed = tuple(_sealed(node, key, Purpose.OUTPUT_KEY, ballots.list_id.value) for node in nodes)
         return Release(proceeding.case_id, ballots.list_id, sealed)

@@ -97,5 +97,5 @@ class Keeper:
 
 
 def _complete(proceeding: Proceeding) -> bool:
-    panel = {node.node_id for node in proceeding.roster.panel()}
+    panel = {node.node_id for node in proceeding.panel}
     return panel <= {signed.document.node for signed in proceeding.ballots}

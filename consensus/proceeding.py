@@ -35,7 +35,7 @@ from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.lists import BallotList, VoteList, open_list
 from ..evidence.receipt import Receipt, open_receipt, receipt_id
-from ..evidence.roster import Roster, named_roster
+from ..evidence.roster import Node, Revocation, Roster, check_not_revoked, named_roster, revoked
 from ..evidence.tally import Matter, Tally, tally
 from .docket import Docket, Slot
 
@@ -71,6 +71,7 @@ class Proceeding:
     filing: Signed[Filing]
     receipt: Signed[Receipt]
     roster: Roster
+    panel: tuple[Node, ...]  # those of the roster whose keys no later epoch revokes
     case: Signed[Case] | None
     openings: Signed[Openings] | None
     ballots: tuple[Signed[Ballot], ...]
@@ -151,8 +152,10 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
     check_filing(request, roster)
+    gone = revoked(rosters)
+    panel = tuple(node for node in roster.panel() if node.node_id not in gone)
     start = Proceeding(
-        filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, case=None, openings=None,
+        filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, panel=panel, case=None, openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), vote_list=None, attestations=(), summaries=(),
         refused=(), taken=frozenset(),
     )  # fmt: skip
@@ -164,9 +167,9 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
         start,
         case=case,
         openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, request, name)),
-        ballots=sieve.every(Slot.BALLOT, lambda e: _of_case(open_by_replayer(e, Ballot, roster), name)),
+        ballots=sieve.every(Slot.BALLOT, lambda e: _by_panel(open_by_replayer(e, Ballot, roster), name, gone)),
         release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, request, name)),
-        votes=sieve.every(Slot.VOTE, lambda e: _of_case(open_by_replayer(e, Vote, roster), name)),
+        votes=sieve.every(Slot.VOTE, lambda e: _by_panel(open_by_replayer(e, Vote, roster), name, gone)),
     )
     ballots_closed = sieve.standing(
         Slot.BALLOT_LIST,
@@ -287,3 +290,11 @@ def _of_case(signed: Signed[C], case: Digest) -> Signed[C]:
     if signed.document.case != case:
         raise MalformedError("it belongs to another case")
     return signed
+
+
+V = TypeVar("V", Ballot, Vote)
+
+
+def _by_panel(signed: Signed[V], case: Digest, gone: Mapping[Digest, Revocation]) -> Signed[V]:
+    check_not_revoked(signed.document.node, gone)
+    return _of_case(signed, case)

@@ -86,7 +86,7 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A key that has no say on receipts at or after entry `effective` of the log: see revocation.py."""
+    """A replayer's key whose votes do not count on receipts at or after entry `effective` of the log."""
 
     KIND: ClassVar[str] = "revocation/v1"
     node: Digest
@@ -272,6 +272,24 @@ def named_roster(rosters: Iterable[Roster], name: Digest) -> Roster:
         f"roster {name.short()}, which the receipt names, is not at hand",
         advice="get that epoch from the roster's keeper",
     )
+
+
+def revoked(rosters: Iterable[Roster]) -> Mapping[Digest, Revocation]:
+    """The keys whose votes do not count, by the epochs at hand.
+
+    A key counts on receipts that stand in the log before its revocation. As long as no receipt comes with a proof of
+    where it stands, none is known to stand before; a checkpoint in it only says after what it stands.
+    """
+    return {revocation.node: revocation for roster in rosters for revocation in roster.revoked}
+
+
+def check_not_revoked(node: Digest, revoked: Mapping[Digest, Revocation]) -> None:
+    """Raises RosterRefusedError for a revoked key."""
+    if node in revoked:
+        raise RosterRefusedError(
+            f"key {node.short()} is revoked from entry {revoked[node].effective} of the log on, "
+            "and the receipt is not proved to stand before it"
+        )
 
 
 def check_serves(rosters: Sequence[Roster], keys: KeyRing, role: OrganisationRole) -> None:

@@ -79,6 +79,12 @@ class Draft:
     def revoke(self, node: Digest, effective: int | None) -> Self:
         """Take a node off. With `effective`, its key has no say on receipts from that entry of the log on either."""
         revoked = {revocation.node: revocation for revocation in self.roster.revoked}
+        for organisation, member in self.roster.members():
+            if effective is not None and member.node_id == node and organisation.role is not OrganisationRole.REPLAYER:
+                raise RosterRefusedError(
+                    f"{organisation.name!r} does not vote, and there is no log by which other keys could be revoked",
+                    advice="take it off the roster without --effective",
+                )
         if effective is not None:
             revoked[node] = Revocation(node, effective)
         elif all(member.node_id != node for _, member in self.roster.members()):

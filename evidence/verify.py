@@ -24,7 +24,7 @@ from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
 from .roots import RootKeys
-from .roster import Roster, named_roster, open_rosters
+from .roster import Roster, check_not_revoked, named_roster, open_rosters, revoked
 from .tally import Matter, Tally, Verdict, tally
 from .values import Input, Output
 
@@ -76,8 +76,10 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     5. The docket of that roster with which a dispute was filed opened the case, and it is about this receipt.
     6. The docket closed a list of ballots in time, and the pack holds exactly these, each by its panel node.
     7. The docket closed a list of votes over these ballots in time.
-    8. The pack holds exactly these votes, each by its panel node; nobody who could still vote was left out.
-    9. A quorum of the roster's organisations signed the statement of exactly the verdict that these votes give.
+    8. The pack holds exactly these votes, each by its panel node and none by a revoked key; nobody who could still
+       vote was left out.
+    9. A quorum of the roster's organisations signed the statement of exactly the verdict that these votes give, with
+       no revoked key.
     10. The same organisations signed the same verdict as a verification summary.
     11. What is disclosed is what was committed, and does not disprove the verdict: beside the quorum's answer, the
         output equals it if the verdict is UPHELD, and differs from it if it is REFUTED. A single vote that it
@@ -87,6 +89,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         pack = from_bytes(Pack, data)
     with _step(2, "the rosters"):
         rosters = open_rosters(pack.rosters, roots)
+        gone = revoked(signed.document for signed in rosters)
     with _step(3, "the receipt"):
         roster = named_roster((signed.document for signed in rosters), pack.receipt.parse(Receipt).roster)
         receipt = open_receipt(pack.receipt, roster)
@@ -111,10 +114,14 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         votes = [_of_case(open_by_replayer(envelope, Vote, roster), matter) for envelope in pack.votes]
         if tuple(sorted(vote_id(envelope) for envelope in pack.votes)) != vote_list.votes:
             raise MalformedError("the votes are not those on the closed list")
+        for signed in votes:
+            check_not_revoked(signed.document.node, gone)
         vote_list.check_waited(case.document, silent(ballots, votes))
     with _step(9, "the quorum's attestation"):
         result = tally(matter, vote_list, ballots, votes)
         signed_by = check_quorum(pack.attestation, statement(matter, result), roster)
+        for signature in pack.attestation.signatures:
+            check_not_revoked(signature.key_id, gone)
     with _step(10, "the verification summary"):
         if check_quorum(pack.summary, summary(matter, result), roster) != signed_by:
             raise MalformedError("the summary is not signed by the organisations that signed the attestation")

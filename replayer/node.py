@@ -81,7 +81,7 @@ class Node:
         if case is None:
             return
         # Rosters change: whoever judges is on the one that the receipt names. Other keys are for other epochs.
-        if all(node.node_id != self._id for node in proceeding.roster.panel()):
+        if all(node.node_id != self._id for node in proceeding.panel):
             return
         self._noted(proceeding, now)
         match phase(proceeding, now):

@@ -12,6 +12,7 @@ from reperform.consensus.filer import FiledDecision, Filer
 from reperform.consensus.keeper import Keeper
 from reperform.consensus.proceeding import Proceeding, collect
 from reperform.evidence.digest import Digest
+from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.enrolment import Enrolment
@@ -20,6 +21,7 @@ from reperform.evidence.receipt import DecisionFile
 from reperform.evidence.roster import OrganisationRole, Roster, RosterRefusedError, open_rosters
 from reperform.evidence.succession import Draft
 from reperform.evidence.tally import Verdict
+from reperform.evidence.verify import VerificationError, verify
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook
 from reperform.tests.protocol.play import attested, verdict_of
@@ -80,19 +82,17 @@ def voters(proceeding: Proceeding) -> set[Digest]:
     return {signed.document.node for signed in proceeding.listed_votes()}
 
 
+def _rotation(world: World) -> Envelope:
+    new, old = world.rings[NEW], world.rings[AUDIT]
+    return Enrolment.of(new, organisation=AUDIT, role=OrganisationRole.REPLAYER, node=AUDIT, replacing=old)
+
+
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     world = World(tmp_path)
     first = world.roster
     world.rings[NEW] = KeyRing.generate()
-    request = Enrolment.of(
-        world.rings[NEW],
-        organisation=AUDIT,
-        role=OrganisationRole.REPLAYER,
-        node=AUDIT,
-        replacing=world.rings[AUDIT],
-    )
-    draft = Draft.after(first, world.now).rotate(request, lost=False)
+    draft = Draft.after(first, world.now).rotate(_rotation(world), lost=False)
     chain = [world.roster_envelope, Envelope.sign(draft.roster, world.root[1:])]
     return Story(world, first, open_rosters(chain, world.roots)[-1].document)
 
@@ -184,3 +184,52 @@ def test_nobody_votes_on_what_was_decided_after_a_roster_expired(story: Story) -
     assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
     with pytest.raises(MalformedError, match="has expired; get the current epoch"):
         story.proceeding(filed)
+
+
+# A key that is revoked.
+
+
+def after_revocation(story: Story) -> list[Roster]:
+    """The epochs from which everybody knows that Audit House's first key is in other hands."""
+    draft = Draft.after(story.first, story.world.now).rotate(_rotation(story.world), lost=False)
+    story.second = draft.revoke(story.key(AUDIT), 40).roster
+    return story.rosters
+
+
+@pytest.mark.parametrize("begun", [0, 1, 2])
+def test_a_revoked_key_has_no_say_in_cases_of_the_epoch_that_it_is_on(story: Story, begun: int) -> None:
+    """The others are enough; it is shown no opening, and nobody waits for it."""
+    world = story.world
+    filed = world.file(story.decide(story.first, "1"))
+    before = [world.node(AUDIT)]  # whoever holds the key now does not care
+    for _ in range(begun):
+        world.round(filed[0].filing_id, filed[1], before)
+    after_revocation(story)
+    nodes = story.nodes(AUDIT, UNION, AUTHORITY)
+    story.play([filed], nodes, [story.keeper()])
+    proceeding = story.proceeding(filed[0])
+    assert voters(proceeding) == {story.key(UNION), story.key(AUTHORITY)}
+    assert attested(proceeding) is Verdict.UPHELD
+    assert all("is revoked from entry 40 of the log on" in refused.cause for refused in proceeding.refused)
+    assert len(proceeding.refused) == (begun > 0)  # the ballot that was cast before
+    if begun == 0:
+        openings = proceeding.openings
+        assert openings is not None
+        assert {sealed.recipient for sealed in openings.document.sealed} == voters(proceeding)
+
+
+def test_a_verdict_that_rests_on_a_revoked_key_does_not_verify_beside_its_revocation(story: Story) -> None:
+    world = story.world
+    filed, filer = world.file(story.decide(story.first, "1"))
+    for _ in range(6):
+        proceeding = world.round(filed.filing_id, filer, [world.node(name) for name in PANEL])
+    pack = world.pack(proceeding, filed)
+    assert verify(to_bytes(pack), world.roots).verdict is Verdict.UPHELD
+    second = Envelope.sign(after_revocation(story)[1], world.root[:2])
+    with pytest.raises(VerificationError, match=r"step 8, the votes: .* is revoked from entry 40"):
+        verify(to_bytes(replace(pack, rosters=(*pack.rosters, second))), world.roots)
+
+
+def test_only_votes_are_revoked(story: Story) -> None:
+    with pytest.raises(RosterRefusedError, match="'Docket Office' does not vote"):
+        Draft.after(story.first, 0).revoke(story.key(DOCKET), 0)
