@@ -1,17 +1,16 @@
-"""`reperform dispute`: put a decision before the panel, and stay until there is a verdict."""
+"""`reperform dispute`: put a decision before the panel, and see what becomes of it."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..consensus.conclusion import Conclusion, NoQuorumError, conclude, pack
-from ..consensus.docket import Docket
+from ..consensus.conclusion import Conclusion, pack
+from ..consensus.docket import Docket, DocketUnreachableError
 from ..consensus.filer import FiledDecision, Filer
-from ..consensus.proceeding import Phase, Proceeding, collect, phase
+from ..consensus.proceeding import Proceeding
 from ..evidence.digest import Digest
 from ..evidence.documents import to_bytes
 from ..evidence.encoding import MalformedError
@@ -24,21 +23,22 @@ from ..evidence.receipt import DecisionFile, Receipt, open_receipt
 from ..evidence.roster import Roster, named_roster
 from ..evidence.tally import Verdict
 from ..evidence.verify import verify
-from .output import AsJson, progress, tell
+from .case import RECORD, View, filing_of
+from .output import AsJson, tell
 from .place import DocketAuthority, DocketPlace, open_docket
+from .rounds import JsonLines
 from .trust import RootsFile, RosterFiles, now, read_keys, read_roots, read_rosters
 from .verify import account, exit_status, report
+from .watch import follow
 
-# How long to wait for the rest of the panel once a quorum has signed.
-GRACE_SECONDS = 3.0
-POLL_SECONDS = 0.1
+app = typer.Typer(help="Dispute a decision, and see what becomes of it.", no_args_is_help=True)
 
-
-class StillOpenError(ReperformError):
-    """The case goes on."""
+Case = Annotated[str, typer.Argument(help="The folder of a dispute (--state), or the id of a filing.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds to stay; run again to go on.")]
 
 
-def dispute(
+@app.command("file")
+def file(
     decision: Annotated[Path, typer.Argument(help="The decision file that the operator gave you.")],
     docket: DocketPlace,
     roster: RosterFiles,
@@ -49,12 +49,12 @@ def dispute(
     filed_with: Annotated[str | None, typer.Option(help="The docket's node on the roster, if it has several.")] = None,
     docket_ca: DocketAuthority = None,
     disclose: Annotated[bool, typer.Option(help="Show the input and the answers in the pack.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to stay; run again to go on.")] = 3600,
+    timeout: Timeout = 3600,
     as_json: AsJson = False,
 ) -> None:
     """Dispute a decision. The panel gets the input sealed, never the output, until it has committed.
 
-    Example: reperform dispute my.decision --docket https://docket.example --roster roster.dsse --roots roots.json
+    Example: reperform dispute file my.decision --docket https://docket.example --roster roster.dsse --roots roots.json
     --manifest models/mortgage/manifest.msgpack --state my-dispute/ --out my.pack
 
     Stay until it ends: your side must release the output's key once all ballots are in. Exit status 3 says
@@ -64,7 +64,6 @@ def dispute(
         raise FileError(f"{out} exists", advice="name a new file; evidence is not overwritten")
     chain = read_rosters(roster, roots)
     rosters = [signed.document for signed in chain]
-    rosters[-1].check_time(now())
     model = read_document(manifest, Manifest)
     mine = read_document(decision, DecisionFile)
     judging = named_roster(rosters, mine.receipt.parse(Receipt).roster)
@@ -76,7 +75,8 @@ def dispute(
     place = open_docket(docket, docket_ca).docket
     filer = Filer(place, keys, filed)
     filer.file()
-    proceeding, conclusion = _wait(place, filer, filed, rosters, timeout)
+    view, conclusion = follow(place, filed.filing_id, rosters, timeout, as_json=False, act=filer.step)
+    proceeding = view.proceeding
     evidence = to_bytes(
         pack(
             proceeding,
@@ -107,7 +107,7 @@ def _docket(roster: Roster, name: str | None) -> Digest:
 
 def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDecision, KeyRing]:
     """The dispute as it was begun in this folder, or a new one."""
-    key, record = state / "filer.key", state / "filed-decision.msgpack"
+    key, record = state / "filer.key", state / RECORD
     if record.exists():
         filed = read_document(record, FiledDecision)
         if filed.decision != decision:
@@ -123,57 +123,6 @@ def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDe
     return filed, keys
 
 
-def _wait(
-    docket: Docket, filer: Filer, filed: FiledDecision, rosters: list[Roster], timeout: float
-) -> tuple[Proceeding, Conclusion]:
-    """Do the filer's part until a quorum has signed. Raises StillOpenError, NoQuorumError."""
-    deadline = time.monotonic() + timeout
-    settled: float | None = None
-    with progress.status("filed; waiting for the docket to open the case") as status:
-        while time.monotonic() < deadline:
-            proceeding = collect(docket, filed.filing_id, rosters)
-            filer.step(proceeding)
-            stage = phase(proceeding, now())
-            status.update(_news(proceeding, stage))
-            conclusion = _concluded(proceeding) if stage in (Phase.ATTESTING, Phase.CLOSED) else None
-            if conclusion is not None:
-                settled = settled or time.monotonic()
-                everybody = len(conclusion.attestation.signatures) >= _expected(proceeding)
-                if everybody or time.monotonic() > settled + GRACE_SECONDS:
-                    return proceeding, conclusion
-            elif stage is Phase.CLOSED:
-                raise NoQuorumError("the case is closed and no quorum signed", advice="file the dispute again")
-            time.sleep(POLL_SECONDS)
-    raise StillOpenError("the case is still open", advice="run the same command again to go on")
-
-
-def _concluded(proceeding: Proceeding) -> Conclusion | None:
-    try:
-        return conclude(proceeding)
-    except NoQuorumError:
-        return None
-
-
-def _expected(proceeding: Proceeding) -> int:
-    """How many keys sign if every node whose vote is listed signs."""
-    voted = {signed.document.node for signed in proceeding.listed_votes()}
-    roster = proceeding.roster
-    return sum(len(roster.keys_of(node)) for node in proceeding.panel if node.node_id in voted)
-
-
-def _news(proceeding: Proceeding, stage: Phase) -> str:
-    panel = len(proceeding.panel)
-    match stage:
-        case Phase.FILED:
-            return "filed; waiting for the docket to open the case"
-        case Phase.OPENED | Phase.COMMITTING:
-            return f"the panel re-runs the decision: {len(proceeding.ballots)} of {panel} ballots are in"
-        case Phase.REVEALING:
-            return f"the output's key is released: {len(proceeding.votes)} of {panel} votes are in"
-        case _:
-            return "the panel signs its verdict"
-
-
 def _disclosure(filer: Filer, filed: FiledDecision, proceeding: Proceeding, conclusion: Conclusion) -> Disclosure:
     """Input, claimed output, and the answer that the quorum agreed on, each with its key."""
     opening = filed.decision.opening
@@ -183,3 +132,85 @@ def _disclosure(filer: Filer, filed: FiledDecision, proceeding: Proceeding, conc
         Revealed(opening.output, opening.output_key),
         None if answer is None else Revealed(answer, filed.panel_key),
     )
+
+
+@app.command("watch")
+def watch(
+    case: Case,
+    docket: DocketPlace,
+    roster: RosterFiles,
+    roots: RootsFile,
+    docket_ca: DocketAuthority = None,
+    timeout: Timeout = 3600,
+    as_json: JsonLines = False,
+) -> None:
+    """Show a case live until a quorum has signed. Exit status 0: UPHELD; 1: another verdict; 3: still open.
+
+    Example: reperform dispute watch my-dispute/ --docket https://docket.example --roster roster.dsse --roots roots.json
+
+    Anybody can watch; who filed does their part with `dispute file`. With --json, one object a line for each change.
+    """
+    rosters = [signed.document for signed in read_rosters(roster, roots)]
+    place = open_docket(docket, docket_ca).docket
+    view, conclusion = follow(place, filing_of(case), rosters, timeout, as_json=as_json)
+    if not as_json:
+        tell(False, {}, *view.lines())
+    raise typer.Exit(exit_status(conclusion.tally.verdict))
+
+
+@app.command("show")
+def show(
+    case: Case,
+    docket: DocketPlace,
+    roster: RosterFiles,
+    roots: RootsFile,
+    docket_ca: DocketAuthority = None,
+    export: Annotated[
+        Path | None, typer.Option(help="A folder for evidence of misbehaviour, one file a fault.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a case as its documents stand: findings, who is awaited, what was refused, and who is proved at fault.
+
+    Example: reperform dispute show my-dispute/ --docket https://docket.example --roster roster.dsse --roots roots.json
+    """
+    chain = read_rosters(roster, roots)
+    place = open_docket(docket, docket_ca).docket
+    view = View.of(place, filing_of(case), [signed.document for signed in chain], now())
+    files = [] if export is None else view.export(export, [signed.envelope for signed in chain])
+    told = [f"  evidence   {path}; anybody checks it with `reperform verify`" for path in files]
+    if view.proofs and export is None:
+        told = ["  evidence   --export FOLDER writes what proves this, for `reperform verify`"]
+    tell(as_json, {**view.body(), "evidence": [str(path) for path in files]}, *view.lines(), *told)
+
+
+@app.command("list")
+def list_(
+    docket: DocketPlace,
+    roster: RosterFiles,
+    roots: RootsFile,
+    folder: Annotated[Path, typer.Argument(help="Where the folders of your disputes are.")] = Path(),
+    docket_ca: DocketAuthority = None,
+    as_json: AsJson = False,
+) -> None:
+    """List your own filings, and where each stands.
+
+    Example: reperform dispute list disputes/ --docket https://docket.example --roster roster.dsse --roots roots.json
+    """
+    rosters = [signed.document for signed in read_rosters(roster, roots)]
+    place = open_docket(docket, docket_ca).docket
+    found = [_standing(record.parent, place, rosters) for record in sorted(folder.glob(f"*/{RECORD}"))]
+    told = [f"{item['state']}  {item['phase']:10} {item['verdict'] or item['cause'] or ''}" for item in found]
+    tell(as_json, {"filings": found}, *(told or [f"no dispute was filed from {folder}"]))
+
+
+def _standing(state: Path, docket: Docket, rosters: list[Roster]) -> dict[str, str | None]:
+    filing = filing_of(str(state))
+    said: dict[str, str | None] = {"state": str(state), "filing": str(filing)}
+    try:
+        body = View.of(docket, filing, rosters, now()).body()
+    except DocketUnreachableError:
+        raise
+    except ReperformError as error:  # of another docket or epoch, perhaps; the others are listed all the same
+        return {**said, "phase": "unknown", "verdict": None, "cause": str(error)}
+    return {**said, "phase": body["phase"], "verdict": body["verdict"], "cause": None}

@@ -12,8 +12,8 @@ import typer
 from ..evidence.errors import ReperformError
 from . import decide, dispute, docket, export, keys, node, pin, roster, selftest, verify
 from .demo import command as demo
-from .dispute import StillOpenError
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
+from .watch import StillOpenError
 
 # Packages that only some commands need, and the extra that brings them.
 EXTRAS: Final = {
@@ -34,7 +34,7 @@ app.add_typer(roster.app, name="roster")
 app.command("pin")(pin.pin)
 app.command("decide")(decide.decide)
 app.command("export")(export.export)
-app.command("dispute")(dispute.dispute)
+app.add_typer(dispute.app, name="dispute")
 app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")
 app.command("verify")(verify.verify)

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ..evidence.documents import from_bytes
+from ..evidence.encoding import MalformedError, decode
 from ..evidence.files import read_file, write_file
+from ..evidence.misbehaviour import Misbehaviour, prove
 from ..evidence.pack import Pack
 from ..evidence.tally import Verdict
 from ..evidence.verify import Verified
@@ -26,20 +28,24 @@ VERDICTS = {
 
 
 def verify(
-    pack: Annotated[Path, typer.Argument(help="The evidence pack.")],
+    pack: Annotated[Path, typer.Argument(help="The evidence pack, or a file of `dispute show --export`.")],
     roots: RootsFile,
     export: Annotated[
         Path | None, typer.Option(help="A folder for the attestation and SLSA summary as DSSE JSON.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify an evidence pack: offline, trusting nobody but the root keys.
+    """Verify an evidence pack, or evidence of misbehaviour: offline, trusting nobody but the root keys.
 
     Example: reperform verify demo/packs/upheld.pack --roots demo/roots.json
 
-    Exit status 0: verified, and the decision is UPHELD. 1: verified, with another verdict. 2: not verified.
+    Exit status 0: verified, and the decision is UPHELD, or the misbehaviour proved. 1: verified, with another verdict.
+    2: not verified.
     """
     data = read_file(pack)
+    if _charges(data):
+        _prove(data, roots, as_json)
+        return
     verified = verify_pack(data, read_roots(roots))
     if export is not None:
         documents = from_bytes(Pack, data)
@@ -47,6 +53,26 @@ def verify(
         write_file(export / "summary.dsse.json", documents.summary.to_json().encode())
     tell(as_json, report(verified), *account(verified))
     raise typer.Exit(exit_status(verified.verdict))
+
+
+def _charges(data: bytes) -> bool:
+    """Whether these bytes say that they are evidence of misbehaviour."""
+    try:
+        body = decode(data)
+    except MalformedError:
+        return False  # what it is instead is for the steps of verify to say
+    return isinstance(body, dict) and body.get("kind") == Misbehaviour.KIND
+
+
+def _prove(data: bytes, roots: Path, as_json: bool) -> None:
+    proved = prove(data, read_roots(roots))
+    names = [f"{organisation.name}: {node.name}" for organisation, node in proved.nodes]
+    tell(
+        as_json,
+        {"verified": True, "fault": str(proved.fault), "nodes": names, "documents": len(proved.documents)},
+        f"PROVED: {proved.fault}, by {' or '.join(names)}",
+        f"  {len(proved.documents)} signed documents show it (docs/documents.md)",
+    )
 
 
 def exit_status(verdict: Verdict) -> int:

@@ -129,7 +129,7 @@ class Stage:
         """An applicant's own process disputes a decision and stays until there is a verdict."""
         place = ["--docket", str(self.docket), "--manifest", str(model / "manifest.msgpack")]
         out = ["--state", str(decision.with_suffix(".dispute")), "--out", str(pack), "--timeout", "120"]
-        done = _run(["dispute", str(decision), *place, *out, *self.trust(), "--json"])
+        done = _run(["dispute", "file", str(decision), *place, *out, *self.trust(), "--json"])
         if done.returncode not in (0, 1):
             raise DemoError(f"the dispute failed: {done.stderr.strip()}{self._last_words()}")
         result: dict[str, Any] = json.loads(done.stdout)

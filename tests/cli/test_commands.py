@@ -291,7 +291,7 @@ def test_a_dispute_with_somebody_elses_opening_is_refused(demo: Demo, tmp_path: 
     (tmp_path / "mixed.decision").write_bytes(to_bytes(replace(one, opening=other.opening)))
     where = ("--docket", tmp_path / "docket", "--manifest", f"{BANK}/model/manifest.msgpack")
     what = ("--state", tmp_path / "state", "--out", tmp_path / "x.pack")
-    reason = refused(reperform("dispute", tmp_path / "mixed.decision", *where, *what, *TRUST, at=demo.home))
+    reason = refused(reperform("dispute", "file", tmp_path / "mixed.decision", *where, *what, *TRUST, at=demo.home))
     assert "the key is not the one that the commitment names" in reason
     assert not (tmp_path / "docket").exists()
     assert not (tmp_path / "state").exists()  # the right file may be disputed from there next
@@ -303,6 +303,6 @@ def test_a_dispute_that_nobody_answers_can_be_taken_up_again(demo: Demo, tmp_pat
     what = ("--state", tmp_path / "state", "--out", tmp_path / "x.pack", "--timeout", "1")
     decision = demo.folder / "applicants" / "upheld.decision"
     for _ in range(2):
-        done = reperform("dispute", decision, *where, *what, *TRUST, at=demo.home)
+        done = reperform("dispute", "file", decision, *where, *what, *TRUST, at=demo.home)
         assert "run the same command again" in refused(done, status=3)
     assert len(list((tmp_path / "docket").iterdir())) == 1  # one filing, not two

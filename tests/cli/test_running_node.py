@@ -38,7 +38,7 @@ def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(de
         shutil.copy(demo.folder / "applicants" / "upheld.decision", tmp_path / "my.decision")
         where = ("--docket", docket, "--manifest", f"{BANK}/model/manifest.msgpack", "--state", tmp_path / "state")
         done = reperform(
-            "dispute", tmp_path / "my.decision", *where, "--out", tmp_path / "my.pack", *TRUST, "--json", at=demo.home
+            "dispute", "file", tmp_path / "my.decision", *where, "--out", tmp_path / "my.pack", *TRUST, "--json", at=demo.home
         )
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)

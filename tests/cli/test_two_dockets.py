@@ -38,7 +38,7 @@ def world(tmp_path: Path) -> World:
 def dispute(at: Path, *options: str) -> subprocess.CompletedProcess[str]:
     files = ("--docket", "world/docket", "--manifest", "manifest.msgpack", "--state", "state", "--out", "my.pack")
     trust = ("--roster", "roster.dsse", "--roots", "roots.json")
-    return reperform("dispute", "my.decision", *files, *trust, "--timeout", "1", *options, at=at)
+    return reperform("dispute", "file", "my.decision", *files, *trust, "--timeout", "1", *options, at=at)
 
 
 def test_the_docket_must_be_named_if_the_roster_has_several(world: World, tmp_path: Path) -> None:
