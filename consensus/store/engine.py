@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -46,7 +47,7 @@ def open_engine(database: str) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         case "postgresql":
-            engine = create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True)
+            engine = create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True)
         case _:
             raise StoreError(
                 "a docket is kept in SQLite, in a file, or in PostgreSQL",
@@ -56,10 +57,21 @@ def open_engine(database: str) -> Engine:
     return engine
 
 
+@lru_cache
+def _single(engine: Engine) -> Engine:
+    """Without transactions: to begin and to end one are two more trips to PostgreSQL."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@lru_cache
+def _writer(engine: Engine) -> Engine:
+    return engine.execution_options(writes=True)
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """For single questions: each sees the database as it is at its moment. Raises StoreError."""
-    with _translated(engine), engine.connect() as connection:
+    with _translated(engine), _single(engine).connect() as connection:
         yield connection
 
 
@@ -70,7 +82,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     One after another, so that positions are seen in the order in which they were given: a reader that has seen
     position 7 will never find a new 6.
     """
-    with _translated(engine), engine.execution_options(writes=True).begin() as connection:
+    with _translated(engine), _writer(engine).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
         yield connection

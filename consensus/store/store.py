@@ -65,9 +65,10 @@ class Store:
     def changes(self, after: int) -> Changes:
         """The filings of the next documents, each once. A receipt alone is no filing yet."""
         with reading(self._engine) as connection:
-            if after > _last(connection):
-                after = 0  # a position that was never given: the database is an older copy; its readers begin anew
             rows = connection.execute(_LATER, {"after": after}).all()
+            if not rows and after > _last(connection):
+                after = 0  # a position that was never given: the database is an older copy; its readers begin anew
+                rows = connection.execute(_LATER, {"after": after}).all()
         position = rows[-1].position if rows else after
         return Changes(position, tuple(Digest(filing) for filing in dict.fromkeys(row.filing for row in rows)))
 
