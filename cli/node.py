@@ -3,53 +3,93 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..evidence.files import make_folder
-from .place import DocketAuthority, DocketPlace, open_docket
+from ..evidence.dsse import Envelope
+from ..evidence.errors import ReperformError
+from ..evidence.files import make_folder, read_document
+from .node_init import init
+from .node_status import ConfigFile, status
+from .place import Place, open_docket
 from .rounds import Interval, JsonLines, alone, keep_going, start_log
-from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
+from .trust import now, read_keys, read_roots
+
+if TYPE_CHECKING:
+    from ..replayer.register import Register
 
 log = logging.getLogger(__name__)
 
-app = typer.Typer(help="Run a replayer node.", no_args_is_help=True)
+app = typer.Typer(help="Set up and run a replayer node.", no_args_is_help=True)
+app.command("init")(init)
+app.command("status")(status)
 
 
 @app.command("run")
 def run(
-    docket: DocketPlace,
-    key: KeyFile,
-    roster: RosterFiles,
-    roots: RootsFile,
-    model: Annotated[
-        list[Path], typer.Option("--model", help="This node's own copy of a pinned model; repeat.", show_default=False)
-    ],
-    state: Annotated[Path, typer.Option(help="A folder for this node's notebook.", show_default=False)],
-    docket_ca: DocketAuthority = None,
+    config: ConfigFile = Path("node.toml"),
+    key: Annotated[
+        Path | None, typer.Option(help="The key file, if not the one in the configuration: a service's credential.")
+    ] = None,
     interval: Interval = 0.2,
     as_json: JsonLines = False,
 ) -> None:
     """Replay, vote and sign until stopped. Killed and started again, it goes on where it was.
 
-    Example: reperform node run --docket https://docket.example --key audit.key --roster roster.dsse --roots roots.json
-    --model models/mortgage --state node-state/
+    Example: reperform node run --config node.toml
     """
     # torch is imported when a node runs, not when somebody verifies.
-    from ..executor.selftest import selftest
+    from ..replayer.config import Config
+    from ..replayer.database import Database
+    from ..replayer.epochs import Epochs
     from ..replayer.library import Library
-    from ..replayer.node import Node
     from ..replayer.notebook import Notebook
+    from ..replayer.register import Register
+    from ..replayer.source import Source
+    from ..replayer.station import Station
 
-    rosters = [signed.document for signed in read_rosters(roster, roots)]
-    rosters[-1].check_time(now())
-    make_folder(state, mode=0o700)
-    place = open_docket(docket, docket_ca)
-    node = Node(place.docket, read_keys(key), rosters, Notebook(state), Library(model).replay)
+    settings = Config.read(config)
     start_log(as_json)
-    report = selftest()  # before the first vote, at every start
+    make_folder(settings.state, mode=0o700)
+    with alone(settings.state / ".node"):
+        place = open_docket(settings.docket, settings.ca)
+        database = Database(settings.state)
+        register = Register(database)
+        source = None
+        if settings.models_from is not None:
+            source = Source(settings.models_from, settings.state / "models", settings.ca)
+        station = Station(
+            place.docket,
+            read_keys(key or settings.key),
+            Library(settings.models, source),
+            epochs=Epochs(database, read_roots(settings.roots)),
+            notebook=Notebook(settings.state),
+            register=register,
+            shown=lambda: _shown(place, settings.rosters),
+        )
+        station.start(now())
+        _selftest(register)  # before the first vote, at every start
+        keep_going(station.step, interval, place.wait)
+
+
+def _shown(place: Place, files: Sequence[Path]) -> Sequence[Envelope]:
+    """The epochs of the roster that were handed over, or those that the docket shows, if it shows more."""
+    handed = [read_document(path, Envelope) for path in files]
+    shown = [] if place.rosters is None else place.rosters()
+    return max(handed, shown, key=len)
+
+
+def _selftest(register: Register) -> None:
+    from ..executor.selftest import selftest
+    from ..replayer.register import SelfTested
+
+    try:
+        report = selftest()
+    except ReperformError as error:
+        register.tested(SelfTested(now(), 0, "", str(error)))
+        raise
+    register.tested(SelfTested(now(), report.vectors, report.kernels, ""))
     log.info("self-test passed: %d vectors", report.vectors)
-    with alone(state / ".node"):
-        keep_going(node.step, interval, place.wait)

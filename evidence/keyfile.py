@@ -96,11 +96,20 @@ class KeyRing:
 def _read_private(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
+            if os.fstat(file.fileno()).st_mode & (0o037 if _is_credential(path) else 0o077):
                 raise KeyFileError(f"{path} can be read by others", advice=f"run `chmod 600 {path}`")
             return file.read(MAX_BYTES)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd has put the file there for this service alone.
+
+    It lets the service read by an access list, whose mask shows as permissions of the group (systemd.exec(5)).
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.parent == Path(folder)
 
 
 def _load(path: Path, block: bytes, password: bytes | None) -> SigningKey | SealingKey:

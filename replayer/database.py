@@ -106,5 +106,5 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(
                 f"{self.path} cannot be used: {error}",
-                advice="see that this user may write it and that the disk has room, or restore it from its backup",
+                advice="see that this user may write it and that there is room; if it is damaged: docs/run-a-node.md",
             ) from error

@@ -59,7 +59,8 @@ class Notebook:
         page = self._parse(rows[0][0])
         if page.case != case:
             raise DatabaseError(
-                f"{self._database.path} has the page of another case", advice="restore the database from its backup"
+                f"{self._database.path} has the page of another case",
+                advice="an old copy is no help: docs/run-a-node.md",
             )
         return page
 
@@ -82,5 +83,5 @@ class Notebook:
         except MalformedError as error:
             raise DatabaseError(
                 f"{self._database.path} has a page that is none: {error.cause}",
-                advice="restore the database from its backup",
+                advice="an old copy is no help: docs/run-a-node.md",
             ) from error

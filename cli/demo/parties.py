@@ -98,18 +98,19 @@ class Stage:
     @contextmanager
     def running(self, model: Path) -> Iterator[None]:
         """The docket and three nodes, each with its own copy of the model, until the block ends."""
-        docket = ["docket", "run", "--key", str(self.key(DOCKET)), "--interval", "0.05"]
+        docket = ["docket", "run", "--docket", str(self.docket), "--key", str(self.key(DOCKET)), *self.trust()]
         commands = {DOCKET: docket}
         for party in PANEL:
             home = self.home(party)
             shutil.copytree(model, home / "model")
-            own = ["--key", str(self.key(party)), "--model", str(home / "model"), "--state", str(home / "notebook")]
-            commands[party] = ["node", "run", *own, "--interval", "0.05"]
+            given = ["--model", str(home / "model"), "--docket", str(self.docket), *self.trust()]
+            reperform("node", "init", str(home), "--organisation", party, "--key", str(self.key(party)), *given)
+            commands[party] = ["node", "run", "--config", str(home / "node.toml")]
         self.docket.mkdir()
         processes = []
         try:
             for party, command in commands.items():
-                processes.append(self._start(party, [*command, "--docket", str(self.docket), *self.trust()]))
+                processes.append(self._start(party, [*command, "--interval", "0.05"]))
             yield
         finally:
             for process in processes:

@@ -14,13 +14,14 @@ from reperform.cli.decide import read_inputs
 from reperform.cli.main import app
 from reperform.cli.output import plain
 from reperform.evidence.documents import from_bytes, to_bytes
+from reperform.evidence.dsse import Envelope
 from reperform.evidence.pack import Pack
 from reperform.evidence.receipt import DecisionFile, parse_input
 from reperform.evidence.values import Record, Text
 from reperform.tests.cli.conftest import Demo
 from reperform.tests.cli.run import refused, reperform
 from reperform.tests.world import BANK as BANK_NAME
-from reperform.tests.world import PANEL, World
+from reperform.tests.world import World
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -248,20 +249,17 @@ def test_roster_and_root_keys_are_not_written_over_each_other(tmp_path: Path) ->
 
 
 def test_an_expired_roster_is_refused_by_who_would_sign_under_it(demo: Demo, tmp_path: Path) -> None:
-    world = World(tmp_path / "world")  # its roster was in force for eleven days of 2026
-    (tmp_path / "roster.dsse").write_bytes(to_bytes(world.roster_envelope))
+    world = World(tmp_path / "world")
+    expired = replace(world.roster, valid_until=world.roster.valid_from + 1)
+    (tmp_path / "roster.dsse").write_bytes(to_bytes(Envelope.sign(expired, world.root[:2])))
     (tmp_path / "roots.json").write_text(world.roots.to_json())
     trust = ("--roster", tmp_path / "roster.dsse", "--roots", tmp_path / "roots.json")
-    for name in (BANK_NAME, PANEL[0]):
-        world.rings[name].write(tmp_path / f"{name}.key")
+    world.rings[BANK_NAME].write(tmp_path / f"{BANK_NAME}.key")
     (tmp_path / "in.jsonl").write_text(json.dumps(application(demo)))
     files = ("--journal", tmp_path / "journal", "--out", tmp_path / "out")
     model = ("--model", f"{BANK}/model")
     bank = ("decide", tmp_path / "in.jsonl", *model, "--key", tmp_path / f"{BANK_NAME}.key", *files)
-    where = ("--docket", tmp_path / "world" / "docket", "--state", tmp_path / "state")
-    node = ("node", "run", *model, "--key", tmp_path / f"{PANEL[0]}.key", *where)
-    for command in (bank, node):
-        assert "has expired; get the current epoch" in refused(reperform(*command, *trust, at=demo.home))
+    assert "has expired; get the current epoch" in refused(reperform(*bank, *trust, at=demo.home))
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "journal").exists()
 
@@ -272,15 +270,20 @@ def test_wrong_weights_are_refused_by_the_name_of_the_tensor(demo: Demo, tmp_pat
     data = bytearray((copy / "weights.safetensors").read_bytes())
     data[-1] ^= 1
     (copy / "weights.safetensors").write_bytes(bytes(data))
-    options = ("--docket", "demo/docket", "--key", "demo/parties/audit-house/node.key", "--state", tmp_path / "state")
-    reason = refused(reperform("node", "run", "--model", copy, *options, *TRUST, at=demo.home))
-    assert "layers." in reason
+    set_up(demo, tmp_path, "demo/parties/audit-house/node.key", copy)
+    assert "layers." in refused(reperform("node", "run", at=tmp_path))
 
 
 def test_the_banks_key_cannot_run_a_replayer_node(demo: Demo, tmp_path: Path) -> None:
-    options = ("--docket", "demo/docket", "--key", f"{BANK}/node.key", "--state", tmp_path / "state")
-    done = reperform("node", "run", "--model", f"{BANK}/model", *options, *TRUST, at=demo.home)
-    assert "whose role is operator, not replayer" in refused(done)
+    set_up(demo, tmp_path, f"{BANK}/node.key", f"{BANK}/model")
+    assert "whose role is operator, not replayer" in refused(reperform("node", "run", at=tmp_path))
+
+
+def set_up(demo: Demo, folder: Path, key: str, model: str | Path) -> None:
+    """A node in this folder, with the demonstration's docket."""
+    options = ("--docket", "demo/docket", "--organisation", "Anybody", "--key", key, "--model", model, *TRUST)
+    done = reperform("node", "init", folder, *options, at=demo.home)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_dispute_with_somebody_elses_opening_is_refused(demo: Demo, tmp_path: Path) -> None:

@@ -20,25 +20,42 @@ TRUST = ("--roster", "demo/roster.dsse", "--roots", "demo/roots.json")
 
 
 def start(demo: Demo, log: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "reperform.cli.main", *map(str, arguments), *TRUST, "--json"]
+    command = [sys.executable, "-m", "reperform.cli.main", *map(str, arguments), "--json"]
     with log.open("wb") as stream:
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, cwd=demo.home, stderr=stream, env=env)
+
+
+def set_up(demo: Demo, folder: Path, party: str, docket: str | Path) -> None:
+    """A node of one of the demonstration's parties, with another docket."""
+    own = ("--key", f"demo/parties/{party}/node.key", "--model", f"{BANK}/model")
+    done = reperform("node", "init", folder, "--docket", docket, "--organisation", party, *own, *TRUST, at=demo.home)
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(demo: Demo, tmp_path: Path) -> None:
     """The third never appears: at its deadline the docket closes the ballots without it."""
     docket, key = tmp_path / "docket", "demo/parties/docket-office/node.key"
     docket.mkdir()
-    running = [start(demo, tmp_path / "docket.log", "docket", "run", "--docket", docket, "--key", key, "--step", "8")]
+    keep = ("--docket", docket, "--key", key, *TRUST)
+    running = [start(demo, tmp_path / "docket.log", "docket", "run", *keep, "--step", "8")]
     for party in ("audit-house", "consumer-union"):
-        options = ("--docket", docket, "--key", f"demo/parties/{party}/node.key", "--state", tmp_path / party)
-        running.append(start(demo, tmp_path / f"{party}.log", "node", "run", "--model", f"{BANK}/model", *options))
+        set_up(demo, tmp_path / party, party, docket)
+        config = ("--config", tmp_path / party / "node.toml")
+        running.append(start(demo, tmp_path / f"{party}.log", "node", "run", *config))
     try:
         shutil.copy(demo.folder / "applicants" / "upheld.decision", tmp_path / "my.decision")
         where = ("--docket", docket, "--manifest", f"{BANK}/model/manifest.msgpack", "--state", tmp_path / "state")
         done = reperform(
-            "dispute", "file", tmp_path / "my.decision", *where, "--out", tmp_path / "my.pack", *TRUST, "--json", at=demo.home
+            "dispute",
+            "file",
+            tmp_path / "my.decision",
+            *where,
+            "--out",
+            tmp_path / "my.pack",
+            *TRUST,
+            "--json",
+            at=demo.home,
         )
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
@@ -57,11 +74,11 @@ def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(de
 
 
 def test_two_processes_cannot_be_one_node(demo: Demo, tmp_path: Path) -> None:
+    set_up(demo, tmp_path, "audit-house", "demo/docket")
     (tmp_path / "state").mkdir()
     with (tmp_path / "state" / ".node").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        options = ("--docket", "demo/docket", "--key", "demo/parties/audit-house/node.key", "--model", f"{BANK}/model")
-        done = reperform("node", "run", *options, "--state", tmp_path / "state", *TRUST, at=demo.home)
+        done = reperform("node", "run", at=tmp_path)
     assert done.returncode == 2
     assert "in use by another process" in done.stderr
 

@@ -1,10 +1,14 @@
-"""A world for each test."""
+"""A world for each test, and a pinned model for all."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
+from reperform.evidence.manifest import NumberColumn, RecordInput, Threshold
+from reperform.evidence.values import Record
+from reperform.executor.pin import pin
 from reperform.tests.world import World
 
 
@@ -12,3 +16,22 @@ from reperform.tests.world import World
 def world(tmp_path: Path) -> World:
     """A bank, a docket and three replaying organisations, two of which are a quorum."""
     return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real pinned model of the world's applications, small enough to be made in a moment."""
+    torch.manual_seed(1)
+    layers = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1), torch.nn.Flatten(0))
+    folder = tmp_path_factory.mktemp("pinned") / "model"
+    pin(
+        layers,
+        [Record.of({"income": income}) for income in ("1000.0", "4000.0", "9000.5")],
+        name="a small model",
+        input=RecordInput((NumberColumn("income", "monthly income", "4000.0", "1000.0", None),)),
+        outputs=("score",),
+        rule=Threshold("0.0", "approve", "decline"),
+        files={},
+        directory=folder,
+    )
+    return folder

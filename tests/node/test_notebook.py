@@ -107,7 +107,7 @@ def test_a_page_of_another_case_is_refused(world: World) -> None:
     folder = world.folder / NAME
     Database(folder).write("UPDATE pages SET name = ?", filed.filing_id.value)
     assert Notebook(folder).read(proceeding.case_id) is None
-    with pytest.raises(DatabaseError, match="the page of another case; restore the database from its backup"):
+    with pytest.raises(DatabaseError, match="the page of another case; an old copy is no help"):
         Notebook(folder).read(filed.filing_id)
 
 
