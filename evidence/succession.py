@@ -186,8 +186,6 @@ def _requests(draft: Draft, before: Roster) -> dict[Seat, Enrolment]:
     for envelope in draft.requests:
         request = open_enrolment(envelope, before).document
         seat = (request.organisation, request.node.name)
-        if seat in found:
-            raise RosterRefusedError(f"the draft holds two requests of node {request.node.name!r}")
         _check_role(request.organisation, roles.get(request.organisation, request.role), request.role)
         found[seat] = request
     return found

@@ -222,6 +222,11 @@ FORGERIES: dict[str, Forge] = {
     "a request under another organisation": lambda d: replace(
         _with(d, *FIRST.organisations, SHELL), requests=(asks("Fourth House"),)
     ),
+    "another sealing key than was asked for": lambda d: _with(
+        d.enrol(asks("Fourth House")),
+        *FIRST.organisations,
+        Organisation("Fourth House", REPLAYER, (replace(STRANGER, sealing=classical("keeper").sealing.public),)),
+    ),
     "a request that nothing came of": lambda d: replace(d, requests=(asks("Fourth House"),)),
     "two requests of one node": lambda d: replace(
         d.enrol(asks("Fourth House")), requests=(asks("Fourth House"), asks("Fourth House", classical("y")))
