@@ -14,7 +14,7 @@ from ..evidence.encoding import MalformedError
 from ..evidence.files import make_folder
 from .rounds import Interval, JsonLines, alone, keep_going, start_log
 from .status import status
-from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
+from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters, warn_of_expiry
 
 app = typer.Typer(help="Keep a docket: open cases, close ballots.", no_args_is_help=True)
 app.command("status")(status)
@@ -41,7 +41,7 @@ def run(
     """
     start_log(as_json)
     rosters = [signed.document for signed in read_rosters(roster, roots)]
-    rosters[-1].check_time(now())
+    warn_of_expiry(rosters[-1])
     make_folder(docket)
     keeper = Keeper(FolderDocket(docket), read_keys(key), rosters, _patience(step))
     with alone(docket / ".keeper"):
@@ -79,7 +79,7 @@ def serve(
 
     start_log(as_json)
     chain = read_rosters(roster, roots)
-    chain[-1].document.check_time(now())
+    warn_of_expiry(chain[-1].document)
     parts = _LISTEN.fullmatch(listen)
     if parts is None or int(parts[2]) > 65535:
         raise MalformedError("--listen names no address and port", advice="write it as 127.0.0.1:8443")

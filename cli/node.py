@@ -63,7 +63,7 @@ def run(
             source = Source(settings.models_from, settings.state / "models", settings.ca)
         station = Station(
             place.docket,
-            read_keys(key or settings.key),
+            [read_keys(path) for path in (key or settings.key, *settings.other_keys)],
             Library(settings.models, source),
             epochs=Epochs(database, read_roots(settings.roots)),
             notebook=Notebook(settings.state),

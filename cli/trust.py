@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from ..evidence.encoding import MalformedError
 from ..evidence.files import read_document, read_file
 from ..evidence.keyfile import KeyRing
 from ..evidence.roots import RootKeys
-from ..evidence.roster import Roster, open_rosters
+from ..evidence.roster import Roster, RosterRefusedError, open_rosters
+
+log = logging.getLogger(__name__)
 
 RootsFile = Annotated[Path, typer.Option("--roots", help="Root keys that you trust (roots.json).", show_default=False)]
 RosterFiles = Annotated[
@@ -37,6 +40,14 @@ def read_roots(path: Path) -> RootKeys:
 def read_rosters(paths: Sequence[Path], roots: Path) -> tuple[Signed[Roster], ...]:
     """Every epoch, verified against the root keys."""
     return open_rosters([read_document(path, Envelope) for path in paths], read_roots(roots))
+
+
+def warn_of_expiry(roster: Roster) -> None:
+    """For who keeps cases: those of an expired roster are finished, so this is no reason not to begin."""
+    try:
+        roster.check_time(now())
+    except RosterRefusedError as error:
+        log.warning("%s; what was decided before is judged all the same", error)
 
 
 def read_keys(path: Path) -> KeyRing:

@@ -28,6 +28,7 @@ class Config:
     models: tuple[Path, ...] = ()
     models_from: str | None = None
     ca: Path | None = None
+    other_keys: tuple[Path, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -57,6 +58,7 @@ class Config:
             models=tuple(folder / name for name in _texts(body, "models")),
             models_from=_text(body, "models_from") if "models_from" in body else None,
             ca=folder / _text(body, "ca") if "ca" in body else None,
+            other_keys=tuple(folder / name for name in _texts(body, "other_keys")),
         )
 
     def text(self) -> str:
@@ -98,6 +100,10 @@ _COMMENTS: Final = {
     "rosters": (
         "Signed rosters that you were handed, from epoch 1 on; needed where the docket is a folder.",
         ["r.dsse"],
+    ),
+    "other_keys": (
+        "Keys that gave way to this node's, or will: each answers in the cases of the epochs that it is on.",
+        ["old.key"],
     ),
     "ca": ("CA certificates (PEM) for docket and models, if not those of the system.", "ca.pem"),
 }

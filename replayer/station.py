@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from ..consensus.docket import Docket
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # How often (milliseconds) the docket is asked for later epochs of the roster.
 ASK_EVERY: Final = 60_000
+NOT_YET: Final = "send enrolment.dsse to the roster's keeper, and start again when the docket has the next epoch"
 
 
 class Station:
@@ -31,7 +33,7 @@ class Station:
     def __init__(
         self,
         docket: Docket,
-        keys: KeyRing,
+        rings: Sequence[KeyRing],
         library: Library,
         *,
         epochs: Epochs,
@@ -39,9 +41,9 @@ class Station:
         register: Register,
         shown: Callable[[], Sequence[Envelope]],
     ) -> None:
-        """`shown` asks for the epochs that the docket shows."""
+        """`rings` are the node's keys, of all epochs; `shown` asks for the epochs that the docket shows."""
         self._docket = docket
-        self._keys = keys
+        self._rings = rings
         self._library = library
         self._epochs = epochs
         self._notebook = notebook
@@ -49,7 +51,7 @@ class Station:
         self._shown = shown
         self._ask = 0
         self._told = ""
-        self._node: Node | None = None
+        self._nodes: list[Node] = []
         self._known = [signed.document for signed in epochs.known()]
         self._rosters: list[Roster] = []
 
@@ -62,7 +64,7 @@ class Station:
         """One round. Returns what could not be taken up, and why. Raises a ReperformError for what stops all."""
         if now >= self._ask:
             self._learn(now)
-        refused = self._serving().step(now)
+        refused = tuple(item for node in self._serving() for item in node.step(now))
         self._register.contact(now)
         self._notebook.erase(now)
         self._register.models(self._library.held())
@@ -82,23 +84,36 @@ class Station:
                 log.warning("the roster: %s", error)
             self._told = str(error)
 
-    def _serving(self) -> Node:
-        """The node under every epoch that is known. Raises RosterRefusedError if it stands on none."""
-        if self._node is None or self._rosters != self._known:
+    def _serving(self) -> list[Node]:
+        """A node for each set of keys, under every epoch that is known. Raises RosterRefusedError if there is none."""
+        if not self._nodes or self._rosters != self._known:
             if not self._known:
                 raise RosterRefusedError(
                     "no roster is known here",
                     advice="see that the docket answers and that roots.json has the root keys of its roster",
                 )
-            self._node = Node(
-                self._docket, self._keys, self._known, self._notebook, self._library.replay, noted=self._noted
-            )
+            self._nodes = self._made()
             self._rosters = self._known
             log.info("epoch %d of roster %r", self._known[-1].epoch, self._known[-1].name)
-        return self._node
+        return self._nodes
 
-    def _noted(self, proceeding: Proceeding, now: int) -> None:
-        self._register.case(proceeding, self._keys.signing.public.key_id, now)
+    def _made(self) -> list[Node]:
+        """New keys stand on no epoch until the next is published, and the old ones have work until then."""
+        nodes, causes = [], []
+        for keys in self._rings:
+            noted = partial(self._noted, keys.signing.public.key_id)
+            try:
+                nodes.append(Node(self._docket, keys, self._known, self._notebook, self._library.replay, noted=noted))
+            except RosterRefusedError as error:
+                causes.append(error)
+        if not nodes:
+            raise RosterRefusedError(causes[0].cause, advice=causes[0].advice or NOT_YET)
+        for cause in causes:
+            log.warning("%s", cause)
+        return nodes
+
+    def _noted(self, node: Digest, proceeding: Proceeding, now: int) -> None:
+        self._register.case(proceeding, node, now)
         # Fetched while the opening is still on its way.
         if (
             phase(proceeding, now) in (Phase.OPENED, Phase.COMMITTING)

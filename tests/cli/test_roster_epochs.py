@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from reperform.cli.keys import write_public
 from reperform.evidence.documents import to_bytes
+from reperform.evidence.dsse import Envelope
 from reperform.evidence.enrolment import Enrolment
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.roster import Node, OrganisationRole
 from reperform.tests.cli.run import refused, reperform
+from reperform.tests.world import DOCKET, World
 
 ROOTS = ("root-a", "root-b", "root-c")
 NODES = {"bank": "operator", "docket": "docket", "audit": "replayer", "union": "replayer", "authority": "replayer"}
@@ -123,3 +128,22 @@ def test_what_a_keeper_must_not_draft_is_refused_with_the_next_step(home: Path) 
     for message, command in attempts.items():
         assert message in refused(reperform("roster", *command, *FIRST, at=home)), message
     assert not (home / "roster.draft").exists()
+
+
+def test_a_docket_whose_roster_has_expired_finishes_its_cases(tmp_path: Path) -> None:
+    """It starts, and says so."""
+    world = World(tmp_path / "world")
+    expired = replace(world.roster, valid_until=world.roster.valid_from + 1)
+    (tmp_path / "roster.dsse").write_bytes(to_bytes(Envelope.sign(expired, world.root[:2])))
+    (tmp_path / "roots.json").write_text(world.roots.to_json())
+    world.rings[DOCKET].write(tmp_path / "docket.key")
+    command = ("docket", "run", "--docket", "docket", "--key", "docket.key", *FIRST)
+    with subprocess.Popen(
+        [sys.executable, "-m", "reperform.cli.main", *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as keeper:
+        assert keeper.stderr is not None
+        told = [keeper.stderr.readline(), keeper.stderr.readline()]
+        keeper.terminate()
+    assert "has expired; get the current epoch from the roster's keeper; what was decided before is judged" in told[0]
+    assert told[1].strip().endswith("running")
+    assert keeper.returncode == 0

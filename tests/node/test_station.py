@@ -15,9 +15,11 @@ from reperform.consensus.proceeding import Phase
 from reperform.evidence.ballot import Finding, Reason
 from reperform.evidence.digest import Domain, digest
 from reperform.evidence.dsse import Envelope
+from reperform.evidence.enrolment import Enrolment
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.manifest import ExecutionClass
-from reperform.evidence.roster import RosterRefusedError
+from reperform.evidence.roster import OrganisationRole, RosterRefusedError
+from reperform.evidence.succession import Draft
 from reperform.evidence.tally import Verdict
 from reperform.executor.model import WEIGHTS
 from reperform.replayer.database import Database
@@ -44,7 +46,7 @@ class Office:
     world: World
     library: Library = field(default_factory=lambda: Library([]))
     says: Callable[[], Sequence[Envelope]] | None = None
-    key: str = NAME
+    keys: Sequence[str] = (NAME,)
 
     def __post_init__(self) -> None:
         self.folder = self.world.folder / "office"
@@ -54,7 +56,7 @@ class Office:
         """The station, as after a restart."""
         return Station(
             self.world.docket,
-            self.world.rings[self.key],
+            [self.world.rings[name] for name in self.keys],
             self.library,
             epochs=Epochs(Database(self.folder), self.world.roots),
             notebook=Notebook(self.folder),
@@ -81,7 +83,7 @@ def test_a_node_without_a_roster_does_not_start_and_one_that_knows_it_does(world
 def test_who_is_no_replayer_on_the_roster_does_not_start(key: str, world: World) -> None:
     world.rings["a stranger"] = KeyRing.generate()
     with pytest.raises(RosterRefusedError, match=r"role is operator, not replayer|is not on epoch 1"):
-        Office(world, key=key).open().start(world.now)
+        Office(world, keys=[key]).open().start(world.now)
 
 
 def test_a_docket_that_takes_back_an_epoch_is_told_once_and_does_not_stop_the_work(
@@ -104,6 +106,33 @@ def test_a_docket_that_takes_back_an_epoch_is_told_once_and_does_not_stop_the_wo
     told = [record.message for record in caplog.records if "epoch 1 of the roster is shown" in record.message]
     assert len(told) == 1
     assert world.proceeding(filed.filing_id).ballots
+
+
+def test_a_node_with_new_keys_begins_with_them_when_their_epoch_is_published_and_keeps_the_old(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.rings["new"] = KeyRing.generate()
+    request = Enrolment.of(
+        world.rings["new"],
+        organisation=NAME,
+        role=OrganisationRole.REPLAYER,
+        node=NAME,
+        replacing=world.rings[NAME],
+    )
+    second = Draft.after(world.roster, world.now).rotate(request, lost=False).roster
+    shown = [world.roster_envelope]
+    station = Office(world, keys=["new", NAME], says=lambda: shown).open()
+    station.start(world.now)
+    assert "is not on epoch 1" in caplog.text
+    filed, filer = world.file(world.decision())
+    shown.append(Envelope.sign(second, world.root[:2]))
+    station._ask = 0
+    for _ in range(3):
+        station.step(world.now)
+        world.round(filed.filing_id, filer, [])
+    (ballot,) = world.proceeding(filed.filing_id).ballots
+    assert ballot.document.node == world.rings[NAME].signing.public.key_id
+    assert len(station._nodes) == 2
 
 
 def test_a_later_epoch_is_learnt_while_the_node_runs(world: World) -> None:
@@ -196,7 +225,7 @@ def test_a_station_that_starts_anew_in_every_round_says_every_word_once(world: W
     filed, filer = world.file(decision)
     stations = []
     for name in PANEL:
-        each = Office(world, office.library, key=name)
+        each = Office(world, office.library, keys=[name])
         each.folder = world.folder / f"office of {name}"
         stations.append(each)
 
