@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reperform.cli.main import main
 from reperform.consensus.store import ledger
+from reperform.consensus.store.engine import writing
 from sqlalchemy import Connection, Engine
 
 VARIABLE = "REPERFORM_KILLED"
@@ -21,7 +21,7 @@ VARIABLE = "REPERFORM_KILLED"
 
 def die_at(number: int, when: str) -> None:
     """Arrange for the end of this process."""
-    writing, left = ledger.writing, iter(range(number - 1, -1, -1))
+    left = iter(range(number - 1, -1, -1))
 
     @contextmanager
     def deadly(engine: Engine) -> Iterator[Connection]:
@@ -33,11 +33,11 @@ def die_at(number: int, when: str) -> None:
         if last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ledger.writing = deadly
+    vars(ledger)["writing"] = deadly
 
 
 if __name__ == "__main__":
     number, _, when = os.environ.get(VARIABLE, "").partition(":")
     if number:
         die_at(int(number), when)
-    sys.exit(main())
+    main()

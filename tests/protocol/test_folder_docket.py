@@ -208,5 +208,3 @@ def test_a_folder_under_a_documents_name_is_an_error_of_the_docket(world: World)
     with pytest.raises(DocketError, match="cannot take a vote"):
         world.docket.post(filed.filing_id, Slot.VOTE, filed.filing)
     assert [path.name for path in (world.folder / "docket" / str(filed.filing_id) / Slot.VOTE).iterdir()] == [name]
-
-
