@@ -73,7 +73,7 @@ class View:
             "decision": known.receipt.document.decision.hex(),
             "epoch": known.roster.epoch,
             "phase": str(self.phase),
-            "ballots": [self._name(signed.document.node) for signed in known.ballots],
+            "ballots": sorted(self._name(signed.document.node) for signed in known.ballots),
             "findings": [
                 {
                     "node": self._name(signed.document.node),
