@@ -46,13 +46,10 @@ class HttpDocket:
 
     def __init__(self, url: str, authority: Path | None = None, pause: Callable[[float], None] = time.sleep) -> None:
         """`authority` is a file of CA certificates, if those of the system are not the ones. Raises DocketError."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise DocketError("a docket's address is https://HOST, with a port and a path if need be")
+        self._client = connection(url, authority, "a docket's address", DocketError)
         self._url = url.rstrip("/")
         self._pause = pause
         self._position = 0
-        self._client = httpx.Client(timeout=TIMEOUT, verify=_trust(authority), headers=HEADERS)
 
     def changes(self, after: int) -> Changes:
         """What was posted after a position."""
@@ -144,11 +141,16 @@ class HttpDocket:
         )
 
 
-def _trust(authority: Path | None) -> ssl.SSLContext:
+def connection(address: str, authority: Path | None, what: str, refusal: type[ReperformError]) -> httpx.Client:
+    """A client for an address, which is `what` in an error. Raises a `refusal` if it, or `authority`, is none."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise refusal(f"{what} is https://HOST, with a port and a path if need be")
     try:
-        return ssl.create_default_context(cafile=authority)
+        trust = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
-        raise DocketError(f"{authority} is no file of CA certificates", advice="name a PEM file") from error
+        raise refusal(f"{authority} is no file of CA certificates", advice="name a PEM file") from error
+    return httpx.Client(timeout=TIMEOUT, verify=trust, headers=HEADERS)
 
 
 def _cause(answer: bytes) -> str:

@@ -1,14 +1,15 @@
-"""What a node owes in a proceeding: a pure function of the documents and the time."""
+"""What a node owes in a proceeding: its part of what the case awaits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from ..consensus.proceeding import Phase, Proceeding, phase
+from ..consensus.awaited import awaited
+from ..consensus.docket import Slot
+from ..consensus.proceeding import Proceeding
 from ..evidence.digest import Digest
-from ..evidence.dsse import Envelope
 
 
 class Work(StrEnum):
@@ -27,23 +28,12 @@ class Duty:
     due: int
 
 
+_WORK: Final = {Slot.BALLOT: Work.BALLOT, Slot.VOTE: Work.VOTE, Slot.ATTESTATION: Work.SIGNATURE}
+
+
 def owed(proceeding: Proceeding, node: Digest, now: int) -> Duty | None:
     """What `node` has not posted yet, of what it can post now."""
-    if proceeding.case is None:
-        return None
-    limits = proceeding.case.document.deadlines
-    match phase(proceeding, now):
-        case Phase.COMMITTING if all(signed.document.node != node for signed in proceeding.ballots):
-            return Duty(Work.BALLOT, limits.ballots)
-        case Phase.REVEALING if node in proceeding.outstanding():
-            return Duty(Work.VOTE, limits.votes)
-        case Phase.ATTESTING if any(signed.document.node == node for signed in proceeding.listed_ballots()):
-            statements = (proceeding.attestations, proceeding.summaries)
-            return (
-                None if all(_signs(node, posted) for posted in statements) else Duty(Work.SIGNATURE, limits.attestation)
-            )
+    for item in awaited(proceeding, now):
+        if node in item.nodes and item.until is not None:
+            return Duty(_WORK[item.slot], item.until)
     return None
-
-
-def _signs(node: Digest, posted: Sequence[Envelope]) -> bool:
-    return any(node == signature.key_id for envelope in posted for signature in envelope.signatures)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 
+from ..consensus.client import connection
 from ..evidence.digest import Digest, Domain, digest
 from ..evidence.documents import from_bytes
 from ..evidence.encoding import MAX_BYTES
@@ -26,8 +25,6 @@ from ..evidence.files import make_folder, read_file
 from ..evidence.manifest import Manifest
 from ..executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
 
-TIMEOUT: Final = httpx.Timeout(20, connect=5)
-HEADERS: Final = {"User-Agent": "reperform", "Accept-Encoding": "identity"}
 BUSY: Final = frozenset({429, 500, 502, 503, 504})
 # Seconds. What does not answer is tried again for so long; who votes waits for it no longer than that.
 PATIENCE: Final = 3600.0
@@ -59,18 +56,11 @@ class Source:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """`authority` is a file of CA certificates, if those of the system are not the ones. Raises SourceError."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise SourceError("the address of models is https://HOST, with a port and a path if need be")
-        try:
-            trust = ssl.create_default_context(cafile=authority)
-        except (OSError, ssl.SSLError) as error:
-            raise SourceError(f"{authority} is no file of CA certificates", advice="name a PEM file") from error
+        self._client = connection(address, authority, "the address of models", SourceError)
         self._address = address.rstrip("/")
         self._folder = folder
         self._patience = patience
         self._pause = pause
-        self._client = httpx.Client(timeout=TIMEOUT, verify=trust, headers=HEADERS)
 
     def kept(self) -> list[Path]:
         """The folders of the models that were fetched and checked before."""
