@@ -12,7 +12,6 @@ from .tiles import FLOAT64, ROWS
 
 COLUMNS = FLOAT64.columns
 BLOCK = FLOAT64.block
-TILE = ROWS * COLUMNS
 
 _multiply = FLOAT64.multiply
 
@@ -59,7 +58,7 @@ def pack_column(column: Array, power: float, place: int, out: Array, at: int) ->
 
 @inlined
 def products(rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, out: Array) -> None:  # noqa: PLR0917
-    """The exact sums of one block of the tile at rows[tile] and the panel at panels[panel], into out [TILE]."""
+    """The exact sums of one block of the tile at rows[tile] and the panel at panels[panel], into out [ROWS·COLUMNS]."""
     first, apart = block * BLOCK, stride(length)
     a, b = tile + block * ROWS * apart, panel + first * COLUMNS
     _multiply(out, 0, COLUMNS, rows, a, apart, panels, b, min(BLOCK, length - first))

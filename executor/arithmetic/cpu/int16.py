@@ -94,7 +94,7 @@ def _digits(values: Array, start: int, size: int, power: float, out: Array, at: 
 
 @inlined
 def pack_row(row: Array, power: float, place: int, digits: Array, at: int) -> None:
-    """A row [K] of float32 as the `place`-th of the tile at out[at]."""
+    """A row [K] of float32 as the `place`-th of a tile; `at` is that tile's place in float64, digits are int32."""
     apart = stride(row.size)
     to = 2 * at + place * apart
     for start in range(0, row.size, BLOCK):
