@@ -35,7 +35,8 @@ from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.lists import BallotList, VoteList, open_list
 from ..evidence.receipt import Receipt, open_receipt, receipt_id
-from ..evidence.roster import Node, Revocation, Roster, check_not_revoked, named_roster, revoked
+from ..evidence.revocation import check_not_revoked, revoked
+from ..evidence.roster import Node, Revocation, Roster, named_roster
 from ..evidence.tally import Matter, Tally, tally
 from .docket import Docket, Slot
 
@@ -296,5 +297,5 @@ V = TypeVar("V", Ballot, Vote)
 
 
 def _by_panel(signed: Signed[V], case: Digest, gone: Mapping[Digest, Revocation]) -> Signed[V]:
-    check_not_revoked(signed.document.node, gone)
+    check_not_revoked(signed.document.node, gone, None)
     return _of_case(signed, case)

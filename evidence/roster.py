@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, Final, Self
+from urllib.parse import quote
 
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
@@ -24,6 +25,7 @@ from .sealing import check_sealing_key
 from .times import check_range
 
 MAX_NODES: Final = 1024
+MAX_NAME_BYTES: Final = 255  # of a cosigner and of a log's origin: c2sp.org/tlog-cosignature
 
 
 class RosterRefusedError(ReperformError):
@@ -60,12 +62,19 @@ class Node:
             raise MalformedError(f"node {self.name[:40]!r} signs with something else than Ed25519")
         if self.post_quantum is not None and self.post_quantum.algorithm is not Algorithm.ML_DSA_44:
             raise MalformedError(f"node {self.name[:40]!r} has a second key that is not ML-DSA-44")
+        if len(self.cosigner) > MAX_NAME_BYTES:
+            raise MalformedError(f"node {self.name[:40]!r} has too long a name")
         check_sealing_key(self.sealing)
 
     @property
     def node_id(self) -> Digest:
         """How documents name this node."""
         return self.signing.key_id
+
+    @property
+    def cosigner(self) -> str:
+        """How checkpoints name this node as their witness: a name without what a signed note cannot hold."""
+        return quote(self.name, safe="")
 
     @classmethod
     def of(cls, name: str, keys: KeyRing) -> Self:
@@ -85,6 +94,30 @@ class Organisation:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """The log in which the receipts of a roster's operators stand, and the keys that sign its checkpoints.
+
+    There is one, so that a place in it means the same to everybody.
+    """
+
+    KIND: ClassVar[str] = "log/v1"
+    origin: str
+    signing: PublicKey
+    post_quantum: PublicKey | None
+
+    def __post_init__(self) -> None:
+        # An origin is the name of the log's key too, and shall read as one wherever it stands.
+        if quote(self.origin, safe="/.-_~:") != self.origin or not 0 < len(self.origin) <= MAX_NAME_BYTES:
+            raise MalformedError(
+                f"{self.origin[:40]!r} cannot be the origin of a log", advice="name it like log.example.com/decisions"
+            )
+        if self.signing.algorithm is not Algorithm.ED25519:
+            raise MalformedError(f"log {self.origin} signs with something else than Ed25519")
+        if self.post_quantum is not None and self.post_quantum.algorithm is not Algorithm.ML_DSA_44:
+            raise MalformedError(f"log {self.origin} has a second key that is not ML-DSA-44")
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """A replayer's key whose votes do not count on receipts at or after entry `effective` of the log."""
 
@@ -99,7 +132,11 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """One epoch. `quorum` counts organisations with the role of replayer; times are milliseconds since 1970."""
+    """One epoch. `quorum` and `witnesses` count organisations with the role of replayer.
+
+    So many of them must agree on a verdict, and must have cosigned a checkpoint of the log. Times are milliseconds
+    since 1970.
+    """
 
     KIND: ClassVar[str] = "roster/v1"
     name: str
@@ -112,6 +149,8 @@ class Roster:
     quorum: int
     suite: Suite
     revoked: tuple[Revocation, ...] = ()
+    log: Log | None = None
+    witnesses: int = 0
 
     def __post_init__(self) -> None:
         if self.epoch < 1 or (self.previous is None) != (self.epoch == 1):
@@ -127,12 +166,15 @@ class Roster:
                 f"a quorum of {self.quorum} of {panel} replaying organisations is not more than half",
                 advice="choose another quorum first",
             )
+        if not 0 <= self.witnesses <= (0 if self.log is None else panel):
+            raise MalformedError(f"{self.witnesses} witnessing organisations, of {panel} and with or without a log")
 
     def _check_members(self) -> None:
         nodes = [node for _, node in self.members()]
         names = [organisation.name for organisation in self.organisations]
         # Two names for one key would let one party be counted twice.
-        keys = [key.value for node in nodes for key in (node.signing, node.post_quantum) if key is not None]
+        signers: list[Node | Log] = [*nodes, *([] if self.log is None else [self.log])]
+        keys = [key.value for signer in signers for key in (signer.signing, signer.post_quantum) if key is not None]
         keys += [node.sealing for node in nodes]
         for what, items in (("organisation", names), ("node name", [n.name for n in nodes]), ("key", keys)):
             if len(set(items)) != len(items):
@@ -141,8 +183,8 @@ class Roster:
             raise MalformedError("a roster has an organisation without a name or without a node")
         if len(nodes) > MAX_NODES:
             raise MalformedError(f"a roster of {len(nodes)} nodes; the limit is {MAX_NODES}")
-        if self.suite is Suite.ED25519_ML_DSA_44 and any(node.post_quantum is None for node in nodes):
-            raise MalformedError(f"a roster whose suite is {self.suite} has a node without an ML-DSA-44 key")
+        if self.suite is Suite.ED25519_ML_DSA_44 and any(signer.post_quantum is None for signer in signers):
+            raise MalformedError(f"a roster whose suite is {self.suite} has a node or log without an ML-DSA-44 key")
         revoked = [revocation.node for revocation in self.revoked]
         if revoked != sorted(set(revoked)):
             raise MalformedError("revoked keys must stand once each, in the order of their ids")
@@ -184,11 +226,11 @@ class Roster:
         """The nodes with which a dispute can be filed."""
         return tuple(node for organisation, node in self.members() if organisation.role is OrganisationRole.DOCKET)
 
-    def keys_of(self, node: Node) -> tuple[PublicKey, ...]:
-        """The keys that must sign whatever this node signs."""
-        if self.suite is Suite.ED25519 or node.post_quantum is None:
-            return (node.signing,)
-        return (node.signing, node.post_quantum)
+    def keys_of(self, signer: Node | Log) -> tuple[PublicKey, ...]:
+        """The keys that must sign whatever this node or log signs."""
+        if self.suite is Suite.ED25519 or signer.post_quantum is None:
+            return (signer.signing,)
+        return (signer.signing, signer.post_quantum)
 
     def panel_keys(self) -> Mapping[Digest, PublicKey]:
         """The keys that sign for the nodes that may vote, by their ids."""
@@ -199,16 +241,15 @@ class Roster:
         holds has no say here. Raises RosterRefusedError for who is no member, or lacks one of them.
         """
         _, node = self.member(keys.signing.public.key_id)
-        held = {key.public: key for key in keys.signers}
-        wanted = self.keys_of(node)
-        lacking = [key for key in wanted if key not in held]
-        if lacking:
+        return _held(f"node {node.name!r}", self.keys_of(node), keys)
+
+    def log_signers(self, keys: KeyRing) -> tuple[SigningKey, ...]:
+        """The private keys that must sign a checkpoint. Raises RosterRefusedError unless they are the log's."""
+        if self.log is None or self.log.signing != keys.signing.public:
             raise RosterRefusedError(
-                f"node {node.name!r} signs with {lacking[0].algorithm} key {lacking[0].key_id.short()} too, "
-                "which this key file does not hold",
-                advice="use the key file whose public half stands on the roster",
+                f"key {keys.signing.public.key_id.short()} is not that of the log of epoch {self.epoch}"
             )
-        return tuple(held[key] for key in wanted)
+        return _held(f"log {self.log.origin}", self.keys_of(self.log), keys)
 
     def check_follows(self, before: Roster) -> None:
         """Raises RosterRefusedError unless this is the epoch after `before`, which takes no revocation back."""
@@ -222,6 +263,9 @@ class Roster:
                 raise RosterRefusedError(
                     f"epoch {self.epoch} of the roster takes back that key {revocation.node.short()} is revoked"
                 )
+        # Revocations name a place in it.
+        if before.log is not None and (self.log is None or self.log.origin != before.log.origin):
+            raise RosterRefusedError(f"epoch {self.epoch} of the roster leaves log {before.log.origin}")
 
     def check_time(self, now: int) -> None:
         """Raises RosterRefusedError if the roster is not in force at `now` (milliseconds since 1970)."""
@@ -232,6 +276,18 @@ class Roster:
                 f"epoch {self.epoch} of roster {self.name!r} has expired",
                 advice="get the current epoch from the roster's keeper",
             )
+
+
+def _held(who: str, wanted: Sequence[PublicKey], keys: KeyRing) -> tuple[SigningKey, ...]:
+    held = {key.public: key for key in keys.signers}
+    lacking = [key for key in wanted if key not in held]
+    if lacking:
+        raise RosterRefusedError(
+            f"{who} signs with {lacking[0].algorithm} key {lacking[0].key_id.short()} too, "
+            "which this key file does not hold",
+            advice="use the key file whose public half stands on the roster",
+        )
+    return tuple(held[key] for key in wanted)
 
 
 @lru_cache(maxsize=64)
@@ -272,24 +328,6 @@ def named_roster(rosters: Iterable[Roster], name: Digest) -> Roster:
         f"roster {name.short()}, which the receipt names, is not at hand",
         advice="get that epoch from the roster's keeper",
     )
-
-
-def revoked(rosters: Iterable[Roster]) -> Mapping[Digest, Revocation]:
-    """The keys whose votes do not count, by the epochs at hand.
-
-    A key counts on receipts that stand in the log before its revocation. As long as no receipt comes with a proof of
-    where it stands, none is known to stand before; a checkpoint in it only says after what it stands.
-    """
-    return {revocation.node: revocation for roster in rosters for revocation in roster.revoked}
-
-
-def check_not_revoked(node: Digest, revoked: Mapping[Digest, Revocation]) -> None:
-    """Raises RosterRefusedError for a revoked key."""
-    if node in revoked:
-        raise RosterRefusedError(
-            f"key {node.short()} is revoked from entry {revoked[node].effective} of the log on, "
-            "and the receipt is not proved to stand before it"
-        )
 
 
 def check_serves(rosters: Sequence[Roster], keys: KeyRing, role: OrganisationRole) -> None:

@@ -23,8 +23,9 @@ from .lists import BallotList, VoteList, open_list
 from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
+from .revocation import check_not_revoked, revoked
 from .roots import RootKeys
-from .roster import Roster, check_not_revoked, named_roster, open_rosters, revoked
+from .roster import Roster, named_roster, open_rosters
 from .tally import Matter, Tally, Verdict, tally
 from .values import Input, Output
 
@@ -115,13 +116,13 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         if tuple(sorted(vote_id(envelope) for envelope in pack.votes)) != vote_list.votes:
             raise MalformedError("the votes are not those on the closed list")
         for signed in votes:
-            check_not_revoked(signed.document.node, gone)
+            check_not_revoked(signed.document.node, gone, None)
         vote_list.check_waited(case.document, silent(ballots, votes))
     with _step(9, "the quorum's attestation"):
         result = tally(matter, vote_list, ballots, votes)
         signed_by = check_quorum(pack.attestation, statement(matter, result), roster)
         for signature in pack.attestation.signatures:
-            check_not_revoked(signature.key_id, gone)
+            check_not_revoked(signature.key_id, gone, None)
     with _step(10, "the verification summary"):
         if check_quorum(pack.summary, summary(matter, result), roster) != signed_by:
             raise MalformedError("the summary is not signed by the organisations that signed the attestation")

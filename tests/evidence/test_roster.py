@@ -15,6 +15,7 @@ from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keys import SignatureRefusedError, SigningKey
 from reperform.evidence.roots import NotARootError, RootKeys
 from reperform.evidence.roster import (
+    Log,
     Node,
     Organisation,
     OrganisationRole,
@@ -376,3 +377,69 @@ def test_a_sealing_key_stands_on_a_roster_once() -> None:
     lent = replace(SCENE.member("Newcomer"), sealing=SCENE.member("Audit House").sealing)
     with pytest.raises(MalformedError, match="same key twice"):
         replace(ROSTER, organisations=(*ROSTER.organisations, organisation("Shell", lent)))
+
+
+LOG = Log("log.bank.example/decisions", signing_key("log").public, ring("log").post_quantum.public)  # type: ignore[union-attr]
+
+
+def test_a_roster_with_a_log_reads_back_as_it_was_written() -> None:
+    roster = replace(ROSTER, log=LOG, witnesses=2)
+    assert from_bytes(Roster, to_bytes(roster)) == roster
+
+
+@pytest.mark.parametrize("witnesses", range(-1, 5))
+def test_no_more_organisations_witness_than_replay(witnesses: int) -> None:
+    if 0 <= witnesses <= len(PANEL_ORGS):
+        replace(ROSTER, log=LOG, witnesses=witnesses)
+    else:
+        with pytest.raises(MalformedError, match="witnessing organisations"):
+            replace(ROSTER, log=LOG, witnesses=witnesses)
+
+
+def test_without_a_log_there_is_nothing_to_witness() -> None:
+    with pytest.raises(MalformedError, match="witnessing organisations"):
+        replace(ROSTER, witnesses=1)
+
+
+def test_a_log_signs_with_keys_of_its_own() -> None:
+    for field in ("signing", "post_quantum"):
+        with pytest.raises(MalformedError, match="the same key twice"):
+            replace(ROSTER, log=replace(LOG, **{field: getattr(SCENE.member(BANK), field)}))
+
+
+def test_a_log_has_a_second_key_where_the_suite_asks_for_one() -> None:
+    with pytest.raises(MalformedError, match="without an ML-DSA-44 key"):
+        replace(ROSTER, log=replace(LOG, post_quantum=None))
+
+
+@pytest.mark.parametrize("origin", ["", "two words", "a+b", "line\nbreak", "l\u00f6g.example", "x" * 256])
+def test_an_origin_that_cannot_name_a_key_is_refused(origin: str) -> None:
+    with pytest.raises(MalformedError, match="origin of a log"):
+        replace(LOG, origin=origin)
+
+
+def test_only_the_keys_of_the_log_sign_for_it() -> None:
+    roster = replace(ROSTER, log=LOG)
+    assert {key.public for key in roster.log_signers(ring("log"))} == set(roster.keys_of(LOG))
+    with pytest.raises(RosterRefusedError, match="is not that of the log"):
+        roster.log_signers(ring(BANK))
+    with pytest.raises(RosterRefusedError, match="does not hold"):
+        roster.log_signers(replace(ring("log"), post_quantum=None))
+    with pytest.raises(RosterRefusedError, match="is not that of the log"):
+        ROSTER.log_signers(ring("log"))
+
+
+def test_no_later_epoch_leaves_the_log() -> None:
+    first = replace(ROSTER, log=LOG)
+    second = replace(first, epoch=2, previous=first.roster_id)
+    replace(second, log=replace(LOG, signing=signing_key("new log").public)).check_follows(first)
+    for log in (None, replace(LOG, origin="elsewhere.example")):
+        with pytest.raises(RosterRefusedError, match="leaves log"):
+            replace(second, log=log).check_follows(first)
+
+
+def test_a_witness_has_a_name_that_a_signed_note_can_hold() -> None:
+    node = SCENE.member(BANK)
+    assert replace(node, name="Bank of Two Rivers +1").cosigner == "Bank%20of%20Two%20Rivers%20%2B1"
+    with pytest.raises(MalformedError, match="too long a name"):
+        replace(node, name="\u00fc" * 43)
