@@ -10,13 +10,13 @@ from typing import Any, Final
 from ..evidence.encoding import MalformedError
 from ..evidence.files import read_file
 from ..evidence.roots import RootKeys
-from ..evidence.roster import Organisation, OrganisationRole, Roster, Suite
+from ..evidence.roster import Log, Organisation, OrganisationRole, Roster, Suite
 from .keys import read_public
 from .output import moment
 from .trust import now
 
 DAY: Final = 24 * 3600 * 1000  # milliseconds
-FIELDS: Final = {"name", "quorum", "days", "suite", "root_threshold", "roots", "organisation"}
+FIELDS: Final = {"name", "quorum", "days", "suite", "root_threshold", "roots", "organisation", "log"}
 
 
 def describe(path: Path) -> Roster:
@@ -34,6 +34,7 @@ def _roster(body: Mapping[str, Any], folder: Path) -> Roster:
     if unknown := body.keys() - FIELDS:
         raise MalformedError(f"unknown fields {sorted(unknown)}", advice="see docs/rosters.md")
     start, suite = now(), _enum(Suite, body, "suite")
+    log, witnesses = _log(body["log"], folder, suite) if "log" in body else (None, 0)
     return Roster(
         name=_typed(body, "name", str),
         epoch=1,
@@ -46,7 +47,22 @@ def _roster(body: Mapping[str, Any], folder: Path) -> Roster:
         organisations=tuple(_organisation(item, folder) for item in _typed(body, "organisation", list)),
         quorum=_typed(body, "quorum", int),
         suite=suite,
+        log=log,
+        witnesses=witnesses,
     )
+
+
+def _log(body: Mapping[str, Any], folder: Path, suite: Suite) -> tuple[Log, int]:
+    if not isinstance(body, dict) or body.keys() != {"origin", "key", "witnesses"}:
+        raise MalformedError("a log has origin, key and witnesses, and nothing else")
+    log = read_log(_typed(body, "origin", str), folder / _typed(body, "key", str), suite)
+    return log, _typed(body, "witnesses", int)
+
+
+def read_log(origin: str, path: Path, suite: Suite) -> Log:
+    """A log from its origin and the .pub file of its keys. Raises MalformedError."""
+    keys = read_public(path)
+    return Log(origin, keys.signing, None if suite is Suite.ED25519 else keys.post_quantum)
 
 
 def read_holders(paths: Sequence[Path], threshold: int, suite: Suite) -> RootKeys:
@@ -103,6 +119,8 @@ def body(roster: Roster) -> dict[str, Any]:
         "suite": str(roster.suite),
         "root_threshold": roster.roots.threshold,
         "roots": [[str(key.key_id) for key in holder] for holder in roster.roots.holders()],
+        "log": None if roster.log is None else {"origin": roster.log.origin, "key": str(roster.log.signing)},
+        "witnesses": roster.witnesses,
         "revoked": [{"id": str(r.node), "effective": r.effective} for r in roster.revoked],
         "organisations": [
             {"name": o.name, "role": str(o.role), "nodes": [{"name": n.name, "id": str(n.node_id)} for n in o.nodes]}
@@ -118,6 +136,8 @@ def lines(roster: Roster) -> list[str]:
         f"in force {moment(roster.valid_from)} to {moment(roster.valid_until)}",
         f"{roster.quorum} replaying organisations must agree; nodes sign with {roster.suite}",
     ]
+    if roster.log is not None:
+        head.append(f"receipts stand in log {roster.log.origin}, which {roster.witnesses} organisations witness")
     nodes = [f"  {o.role:9} {o.name}: {n.name} ({n.node_id.short()})" for o, n in roster.members()]
     holders = ", ".join(key.key_id.short() for key in roster.roots.keys)
     signed = [f"  the epoch after this is signed by {roster.roots.threshold} of the root keys {holders}"]

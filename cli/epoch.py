@@ -14,9 +14,9 @@ from ..evidence.documents import to_bytes
 from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.files import FileError, read_document, write_file
-from ..evidence.roster import Roster, RosterRefusedError, open_rosters
+from ..evidence.roster import Log, Roster, RosterRefusedError, open_rosters
 from ..evidence.succession import Draft, changes, join
-from .description import DAY, body, lines, read_holders
+from .description import DAY, body, lines, read_holders, read_log
 from .output import AsJson, moment, tell
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_roots, read_rosters
 
@@ -94,10 +94,15 @@ def renew(
     root_threshold: Annotated[
         int | None, typer.Option(min=1, help="How many root keys must sign from then on.")
     ] = None,
+    log_key: Annotated[Path | None, typer.Option(help="The log's keys from then on (.pub).")] = None,
+    log_origin: Annotated[str | None, typer.Option(help="The log's name, where the roster has none yet.")] = None,
+    witnesses: Annotated[
+        int | None, typer.Option(min=0, help="Organisations that cosign the log's checkpoints.")
+    ] = None,
     draft: DraftFile = DRAFT,
     as_json: AsJson = False,
 ) -> None:
-    """Draft the next epoch with a later end, another quorum, or other root keys.
+    """Draft the next epoch with a later end, another quorum, other root keys, or another rule for the log.
 
     Example: reperform roster renew --days 365 --roster roster.dsse --roots roots.json
     """
@@ -107,10 +112,23 @@ def renew(
         threshold = epoch.roots.threshold if root_threshold is None else root_threshold
         holders = replace(epoch.roots, threshold=threshold) if not root else read_holders(root, threshold, epoch.suite)
         until = epoch.valid_until if days is None else epoch.valid_from + days * DAY
-        rules = {"valid_until": until, "quorum": quorum or epoch.quorum, "roots": holders}
+        rules = {
+            "valid_until": until,
+            "quorum": quorum or epoch.quorum,
+            "roots": holders,
+            "log": epoch.log if log_key is None else _log(epoch, log_origin, log_key),
+            "witnesses": epoch.witnesses if witnesses is None else witnesses,
+        }
         return replace(drafted, roster=replace(epoch, **rules))  # type: ignore[arg-type]  # each has its own type
 
     _change(change, draft, roster, roots, as_json)
+
+
+def _log(epoch: Roster, origin: str | None, key: Path) -> Log:
+    name = origin if epoch.log is None else epoch.log.origin
+    if name is None:
+        raise RosterRefusedError(f"epoch {epoch.epoch} names no log", advice="name it with --log-origin")
+    return read_log(name, key, epoch.suite)
 
 
 def sign(

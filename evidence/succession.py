@@ -28,6 +28,7 @@ class Kind(StrEnum):
     REVOKED = "revoked"
     ROOTS = "roots"
     RULES = "rules"  # quorum or suite
+    LOG = "log"  # its keys, or how many organisations witness it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Draft:
         for organisation, member in self.roster.members():
             if effective is not None and member.node_id == node and organisation.role is not OrganisationRole.REPLAYER:
                 raise RosterRefusedError(
-                    f"{organisation.name!r} does not vote, and there is no log by which other keys could be revoked",
+                    f"{organisation.name!r} does not vote, and only what replayers sign is judged by the log's entries",
                     advice="take it off the roster without --effective",
                 )
         if effective is not None:
@@ -161,6 +162,11 @@ def changes(draft: Draft, before: Roster) -> tuple[Change, ...]:
         found.append(Change(Kind.ROOTS, f"{after.roots.threshold} of {keys} sign the epoch after this"))
     if (after.quorum, after.suite) != (before.quorum, before.suite):
         found.append(Change(Kind.RULES, f"a quorum of {after.quorum}; nodes sign with {after.suite}"))
+    if after.log is not None and (after.log, after.witnesses) != (before.log, before.witnesses):
+        keys = ", ".join(key.key_id.short() for key in after.keys_of(after.log))
+        found.append(
+            Change(Kind.LOG, f"{after.log.origin} signs with {keys}; {after.witnesses} organisations witness it")
+        )
     return tuple(found)
 
 

@@ -53,6 +53,25 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("home", ["ed25519", "ed25519+ml-dsa-44"], indirect=True)
+def test_a_roster_takes_up_a_log_and_gives_it_other_keys(home: Path) -> None:
+    for name in ("log", "log-new"):
+        new_keys(home, name, post_quantum=True)
+    ran = refused(reperform("roster", "renew", "--log-key", "log.key.pub", *FIRST, at=home))
+    assert "--log-origin" in ran
+    rule = ("--log-origin", "log.bank.example", "--log-key", "log.key.pub", "--witnesses", "2")
+    assert done(home, "roster", "renew", *rule, *FIRST)["changes"][0]["kind"] == "log"
+    for root in ROOTS[:2]:
+        done(home, "roster", "sign", "roster.draft", "--key", f"{root}.key", *FIRST, "--out", f"{root}.signed")
+    signed = [f"{root}.signed" for root in ROOTS[:2]]
+    shown = done(home, "roster", "publish", *signed, *FIRST, "--out", "roster-2.dsse")
+    assert (shown["log"]["origin"], shown["witnesses"]) == ("log.bank.example", 2)
+    (home / "roster.draft").unlink()
+    both = ("--roster", "roster.dsse", "--roster", "roster-2.dsse", "--roots", "roots.json")
+    body = done(home, "roster", "renew", "--log-key", "log-new.key.pub", *both)
+    assert [change["kind"] for change in body["changes"]] == ["log"]
+
+
 def enrolment(at: Path, key: str, out: str, organisation: str, name: str = "") -> str:
     request = Enrolment.of(
         KeyRing.read(at / f"{key}.key"), organisation=organisation, role=OrganisationRole.REPLAYER, node=name or key

@@ -16,6 +16,7 @@ from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.keys import SignatureRefusedError
 from reperform.evidence.roots import RootKeys
 from reperform.evidence.roster import (
+    Log,
     Node,
     Organisation,
     OrganisationRole,
@@ -73,6 +74,17 @@ def test_a_node_that_proves_its_keys_joins_and_the_roots_sign_the_epoch() -> Non
     second = open_rosters(chain(draft), SCENE.roots)[-1].document
     assert second.member(SCENE.node_id("Fourth House"))[0].nodes == draft.roster.organisations[-1].nodes
     assert len(second.panel()) == 5
+
+
+def test_whoever_signs_is_told_of_every_change_of_the_log() -> None:
+    log = Log("log.bank.example", signing_key("log").public, None)
+    with_log = replace(DRAFT, roster=replace(DRAFT.roster, log=log))
+    assert kinds(with_log) == [Kind.LOG]
+    first = replace(FIRST, log=log, witnesses=1)
+    draft = Draft.after(first, LATER)
+    assert kinds(draft, first) == []
+    for change in ({"witnesses": 2}, {"log": replace(log, signing=signing_key("another log").public)}):
+        assert kinds(replace(draft, roster=replace(draft.roster, **change)), first) == [Kind.LOG]
 
 
 def test_the_threshold_counts_holders_and_not_signatures() -> None:
