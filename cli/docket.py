@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,8 +9,8 @@ import typer
 
 from ..consensus.folder import FolderDocket
 from ..consensus.keeper import Keeper, Patience
-from ..evidence.encoding import MalformedError
 from ..evidence.files import make_folder
+from .listening import Listen, Proxy, RequestsPerMinute, TlsCertificate, TlsKey, listening
 from .rounds import Interval, JsonLines, alone, keep_going, start_log
 from .status import status
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters, warn_of_expiry
@@ -22,7 +21,6 @@ app.command("status")(status)
 Step = Annotated[int, typer.Option(min=1, help="Seconds that each step of a case may take.")]
 
 DAY: Final = 24 * 3600
-_LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):([0-9]{1,5})")
 
 
 @app.command("run")
@@ -56,14 +54,12 @@ def serve(
     database: Annotated[
         str, typer.Option(help="Where documents are kept: sqlite:///FILE or postgresql://USER@HOST/NAME.")
     ] = "sqlite:///docket.sqlite",
-    listen: Annotated[str, typer.Option(help="HOST:PORT to listen at; port 0 takes a free one.")] = "127.0.0.1:8443",
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM). Without one: behind a proxy.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
-    proxy: Annotated[
-        str | None, typer.Option(help="Address of the proxy whose X-Forwarded-For is believed; of no other.")
-    ] = None,
+    listen: Listen = "127.0.0.1:8443",
+    tls_cert: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    proxy: Proxy = None,
     step: Step = DAY,
-    requests_per_minute: Annotated[int, typer.Option(min=1, help="How often one address may ask.")] = 1200,
+    requests_per_minute: RequestsPerMinute = 1200,
     filings_per_filer: Annotated[int, typer.Option(min=1, help="How often one key may file.")] = 1024,
     filings_per_receipt: Annotated[int, typer.Option(min=1, help="How often one receipt may be filed.")] = 16,
     as_json: JsonLines = False,
@@ -73,21 +69,15 @@ def serve(
     Example: reperform docket serve --key docket.key --roster roster.dsse --roots roots.json
     --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
     """
-    from ..consensus.service.serve import Listening
     from ..consensus.service.serve import serve as serve_docket
     from ..consensus.store.store import Quota
 
     start_log(as_json)
     chain = read_rosters(roster, roots)
     warn_of_expiry(chain[-1].document)
-    parts = _LISTEN.fullmatch(listen)
-    if parts is None or int(parts[2]) > 65535:
-        raise MalformedError("--listen names no address and port", advice="write it as 127.0.0.1:8443")
-    if (tls_cert is None) != (tls_key is None):
-        raise MalformedError("a certificate and its key come together", advice="give both --tls-cert and --tls-key")
     serve_docket(
         database,
-        Listening(parts[1].strip("[]"), int(parts[2]), tls_cert, tls_key, proxy, requests_per_minute),
+        listening(listen, tls_cert, tls_key, proxy, requests_per_minute),
         read_keys(key),
         chain,
         patience=_patience(step),

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ...evidence.digest import Digest
@@ -22,13 +22,11 @@ from ..docket import Changes, Slot, parse_envelope
 from ..store.store import Store
 from ..wire import DOCUMENT_TYPE, ENVELOPE_TYPE, MAX_WAIT, Documents, Posted, Rosters
 from .bell import Bell
-from .door import Door, announced
+from .body import read_body
+from .door import Door
 from .metrics import Metrics
 from .problems import add_problems, problem
 from .quota import Buckets
-
-# How long (seconds) a body may take to arrive.
-BODY_SECONDS: Final = 30
 
 FilingName = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The digest of the filing, in hexadecimal.")]
 Position = Annotated[int, Query(ge=0, lt=2**63, description="A position from an earlier answer; 0 is the beginning.")]
@@ -77,7 +75,7 @@ def create_app(service: Service) -> FastAPI:
         """Post a signed document. It is on disk when this answers; posting it again changes nothing."""
         if request.headers.get("content-type") != ENVELOPE_TYPE:
             return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a document is posted as {ENVELOPE_TYPE}")
-        body = await _body(request, MAX_BYTES[slot])
+        body = await read_body(request, MAX_BYTES[slot])
         if body is None:
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a {slot} has at most {MAX_BYTES[slot]} bytes")
         await run_in_threadpool(lambda: store.post(Digest.from_hex(filing), slot, parse_envelope(body)))
@@ -124,22 +122,6 @@ async def _changes(store: Store, bell: Bell, after: int, wait: float) -> Changes
             await asyncio.wait_for(ticket.wait(), left)
         except TimeoutError:
             return found
-
-
-async def _body(request: Request, limit: int) -> bytes | None:
-    """The body; None if it is too large, which is known without reading it all."""
-    if announced(request.scope) > limit:
-        return None
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    return None
-    except TimeoutError as error:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from error
-    return bytes(body)
 
 
 def _document(document: Document) -> Response:
