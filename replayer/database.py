@@ -13,20 +13,33 @@ from ..evidence.errors import ReperformError
 from ..evidence.files import make_folder
 
 FILE: Final = "node.sqlite"
-VERSION: Final = 1
 BUSY: Final = 10.0  # seconds to wait for another process that reads or writes
 
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS pages (
+# What each version adds to the one before it.
+_VERSIONS: Final = (
+    """
+CREATE TABLE pages (
     name BLOB PRIMARY KEY, ends INTEGER NOT NULL, held INTEGER NOT NULL, page BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS held_until ON pages (ends) WHERE held;
-CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS cases (
+CREATE INDEX held_until ON pages (ends) WHERE held;
+CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
+CREATE TABLE cases (
     filing BLOB PRIMARY KEY, phase TEXT NOT NULL, owed TEXT, due INTEGER, ends INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, fact BLOB NOT NULL) STRICT;
-"""
+CREATE TABLE facts (name TEXT PRIMARY KEY, fact BLOB NOT NULL) STRICT;
+""",
+    """
+CREATE TABLE cosigned (
+    origin TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, note BLOB NOT NULL
+) STRICT;
+CREATE TABLE suspects (
+    origin TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, note BLOB NOT NULL,
+    PRIMARY KEY (origin, size, root)
+) STRICT;
+CREATE TABLE forks (origin TEXT PRIMARY KEY, found INTEGER NOT NULL, proof BLOB NOT NULL) STRICT;
+""",
+)
+VERSION: Final = len(_VERSIONS)
 
 
 class DatabaseError(ReperformError):
@@ -54,9 +67,10 @@ class Database:
                 self._prepare()
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
+            older = "start the node, which brings it up to date"
             raise DatabaseError(
                 f"{self.path} is of version {version}, and this is version {VERSION}",
-                advice="run the version of reperform that made it, or a newer one",
+                advice=older if version < VERSION else "run the version of reperform that made it, or a newer one",
             )
 
     def _prepare(self) -> None:
@@ -64,8 +78,13 @@ class Database:
         run("PRAGMA journal_mode = WAL")  # `node status` reads while the node writes
         run("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL would lose the last words when power fails
         run("PRAGMA secure_delete = ON")  # what is replaced is overwritten
-        if run("PRAGMA user_version").fetchone() == (0,):
-            self._connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        with self._transaction():  # `node run` and `node witness` may begin at the same moment
+            (version,) = run("PRAGMA user_version").fetchone()
+            for tables in _VERSIONS[version:]:
+                for statement in tables.split(";"):
+                    run(statement)
+            if version < VERSION:
+                run(f"PRAGMA user_version = {VERSION}")
 
     def rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """The answer to a SELECT. Raises DatabaseError."""
@@ -79,14 +98,16 @@ class Database:
 
     def write_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Run one statement for every row, all of them or none. Raises DatabaseError."""
-        with self._translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(statement, rows)
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self.writing(), self._translated():
+            self._connection.executemany(statement, rows)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction in which nobody else writes: what is read in it stays true until it is on disk, whole, or not
+        at all. Raises DatabaseError.
+        """
+        with self._translated(), self._transaction():
+            yield
 
     def empty_log(self) -> bool:
         """Move everything into the file and empty the log beside it, where older contents stand.
@@ -98,6 +119,17 @@ class Database:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

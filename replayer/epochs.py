@@ -42,8 +42,7 @@ class Epochs:
                 f"epoch {len(chain)} of the roster is shown, and epoch {len(known)} is known here",
                 advice="the docket is kept under an old roster; tell its keeper",
             )
-        new = chain[len(known) :]
-        self._database.write_all(
-            "INSERT INTO epochs VALUES (?, ?)", [(each.document.epoch, to_bytes(each.envelope)) for each in new]
-        )
+        new = [(signed.document.epoch, to_bytes(signed.envelope)) for signed in chain[len(known) :]]
+        # If another process of this node keeps the same epoch at this moment, the first stays, here too.
+        self._database.write_all("INSERT OR IGNORE INTO epochs VALUES (?, ?)", new)
         return chain

@@ -118,7 +118,7 @@ def test_a_page_of_another_case_is_refused(world: World) -> None:
         ("DROP TABLE pages", "no such table"),
         (
             "PRAGMA user_version = 7",
-            "is of version 7, and this is version 1; run the version of reperform that made it",
+            "is of version 7, and this is version 2; run the version of reperform that made it",
         ),
     ],
 )
