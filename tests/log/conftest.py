@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from reperform.consensus.log.folder import FolderStorage
 from reperform.consensus.log.objects import ObjectStorage
 from reperform.consensus.log.storage import Storage
+from reperform.evidence.keyfile import KeyRing
 from reperform.tests.log.s3 import Server
 
-Places = Callable[[], str]
+ORIGIN = "log.example/decisions"
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log's key file."""
+    path = tmp_path_factory.mktemp("keys") / "log.key"
+    KeyRing.generate().write(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def keys(key: Path) -> KeyRing:
+    """The log's keys."""
+    return KeyRing.read(key)
 
 
 @pytest.fixture(scope="session")

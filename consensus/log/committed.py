@@ -1,0 +1,42 @@
+"""The committed tree: a log's commit point, before anything of it is signed as a checkpoint.
+
+It is a note of its own origin, which no roster names. So a writer who loses the swap has signed nothing that anybody
+could take for a second history, and who merely writes to the storage cannot have the log sign a tree of theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...evidence.keys import PublicKey, SigningKey
+from ...evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
+from ...evidence.tlog.note import Note, NoteKey, sign_note
+from .storage import Reader, StorageError
+
+STAGED: Final = "staged"
+MAX_NOTE: Final = 4096
+
+
+def sign_committed(checkpoint: Checkpoint, key: SigningKey) -> bytes:
+    """What is put behind `staged`."""
+    name = _origin(checkpoint.origin)
+    text = Checkpoint(name, checkpoint.size, checkpoint.root).text()
+    return Note(text, (sign_note(text, name, key),)).to_bytes()
+
+
+def read_committed(reader: Reader, origin: str, key: PublicKey) -> tuple[bytes, Checkpoint]:
+    """The note as it is, and the tree that it commits to. Raises ReperformError unless the log's key has signed it."""
+    data = reader.read(STAGED, MAX_NOTE)
+    if data is None:
+        raise StorageError("there is no log here that could be written to", advice="make one with `reperform log init`")
+    name = _origin(origin)
+    note, note_key = Note.parse(data), NoteKey.ed25519(name, key)
+    signature, committed = note.signature_by(note_key), parse_checkpoint(note.text)
+    if committed.origin != name or signature is None:
+        raise StorageError(f"the log here is not {origin} with the key that the roster names", advice="check --log")
+    note_key.verify(signature, note.text)
+    return data, Checkpoint(origin, committed.size, committed.root)
+
+
+def _origin(origin: str) -> str:
+    return f"{origin}/{STAGED}"
