@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,14 @@ from ..consensus.conclusion import Conclusion, pack
 from ..consensus.docket import Docket, DocketUnreachableError
 from ..consensus.filer import FiledDecision, Filer
 from ..consensus.proceeding import Proceeding
+from ..evidence.case import MAX_INCLUSION
 from ..evidence.digest import Digest
 from ..evidence.documents import to_bytes
+from ..evidence.dsse import Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
-from ..evidence.files import FileError, make_folder, read_document, write_file
+from ..evidence.files import FileError, make_folder, read_document, read_file, write_file
+from ..evidence.inclusion import open_inclusion
 from ..evidence.keyfile import KeyRing
 from ..evidence.manifest import Manifest
 from ..evidence.pack import Disclosure, Revealed
@@ -46,6 +50,9 @@ def file(
     manifest: Annotated[Path, typer.Option(help="The pinned model's manifest.msgpack.", show_default=False)],
     state: Annotated[Path, typer.Option(help="A private folder for this dispute.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where to write the evidence pack.", show_default=False)],
+    inclusion: Annotated[
+        Path | None, typer.Option(help="The proof that the receipt stands in the log (`reperform log prove`).")
+    ] = None,
     filed_with: Annotated[str | None, typer.Option(help="The docket's node on the roster, if it has several.")] = None,
     docket_ca: DocketAuthority = None,
     disclose: Annotated[bool, typer.Option(help="Show the input and the answers in the pack.")] = True,
@@ -67,11 +74,13 @@ def file(
     model = read_document(manifest, Manifest)
     mine = read_document(decision, DecisionFile)
     judging = named_roster(rosters, mine.receipt.parse(Receipt).roster)
-    receipt = open_receipt(mine.receipt, judging).document
+    opened = open_receipt(mine.receipt, judging)
+    receipt = opened.document
     mine.opening.check(receipt)
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
-    filed, keys = _filed(mine, state, _docket(judging, filed_with))
+    proof = None if inclusion is None else _inclusion(inclusion, opened, rosters)
+    filed, keys = _filed(mine, state, _docket(judging, filed_with), proof)
     place = open_docket(docket, docket_ca).docket
     filer = Filer(place, keys, filed)
     filer.file()
@@ -105,7 +114,21 @@ def _docket(roster: Roster, name: str | None) -> Digest:
     return found[0].node_id
 
 
-def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDecision, KeyRing]:
+def _inclusion(path: Path, receipt: Signed[Receipt], rosters: Sequence[Roster]) -> str:
+    """A proof that the docket and the panel will take. Raises ReperformError naming the file."""
+    try:
+        text = read_file(path, limit=MAX_INCLUSION).decode()
+        open_inclusion(text, receipt, rosters)
+    except UnicodeDecodeError as error:
+        raise MalformedError(
+            f"{path} is no proof of inclusion", advice="make one with `reperform log prove`"
+        ) from error
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error.cause}", advice=error.advice) from error
+    return text
+
+
+def _filed(decision: DecisionFile, state: Path, docket: Digest, inclusion: str | None) -> tuple[FiledDecision, KeyRing]:
     """The dispute as it was begun in this folder, or a new one."""
     key, record = state / "filer.key", state / RECORD
     if record.exists():
@@ -118,7 +141,7 @@ def _filed(decision: DecisionFile, state: Path, docket: Digest) -> tuple[FiledDe
     key.unlink(missing_ok=True)
     keys = KeyRing.generate()
     keys.write(key)
-    filed = FiledDecision.of(decision, keys, docket)
+    filed = FiledDecision.of(decision, keys, docket, inclusion=inclusion)
     write_file(record, to_bytes(filed), mode=0o600)
     return filed, keys
 

@@ -10,6 +10,7 @@ import typer
 from ..evidence.documents import from_bytes
 from ..evidence.encoding import MalformedError, decode
 from ..evidence.files import read_file, write_file
+from ..evidence.inclusion import Place
 from ..evidence.misbehaviour import Misbehaviour, prove
 from ..evidence.pack import Pack
 from ..evidence.tally import Verdict
@@ -94,6 +95,7 @@ def report(verified: Verified) -> dict[str, Any]:
         "execution_class": str(verified.receipt.execution_class),
         "case": str(verified.case_id),
         "roster": {"id": str(verified.roster.roster_id), "epoch": verified.roster.epoch},
+        "log": None if verified.place is None else _place(verified.place),
         "findings": [
             {
                 "organisation": line.organisation,
@@ -112,6 +114,25 @@ def report(verified: Verified) -> dict[str, Any]:
     }
 
 
+def _place(place: Place) -> dict[str, Any]:
+    witnessed = place.witnessed
+    return {
+        "origin": witnessed.checkpoint.origin,
+        "entry": place.index,
+        "size": witnessed.checkpoint.size,
+        "witnesses": list(witnessed.organisations),
+        "witnessed": witnessed.time,
+    }
+
+
+def placed(place: Place) -> str:
+    """Where a receipt stands, for people."""
+    witnessed = place.witnessed
+    by = ", ".join(witnessed.organisations) or "nobody"
+    when = "" if witnessed.time is None else f" by {moment(witnessed.time)}"
+    return f"entry {place.index} of {witnessed.checkpoint.origin}, witnessed{when} by {by}"
+
+
 def account(verified: Verified) -> list[str]:
     """What was proved, for people."""
     receipt, case = verified.receipt, verified.case
@@ -122,6 +143,10 @@ def account(verified: Verified) -> list[str]:
         f"  model      {verified.manifest.name} ({receipt.model.short()}, {receipt.execution_class})",
         f"  case       {verified.case_id.short()}, a {case.filing.ground}, opened {moment(case.opened)}",
     ]
+    if verified.place is not None:
+        lines.append(f"  log        {placed(verified.place)}")
+    elif verified.roster.log is not None:
+        lines.append("  NOT LOGGED the filing does not prove that the receipt stands in the log; UPHELD needs it")
     for line in verified.tally.lines:
         reason = "" if line.vote.reason is None else f" ({line.vote.reason})"
         aside = "" if line.set_aside is None else f", set aside: {line.set_aside}"

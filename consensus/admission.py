@@ -29,11 +29,11 @@ MAX_PER_AUTHOR: Final = 2
 
 _KIB: Final = 1024
 # Bytes of an envelope. A panel has at most 1,024 nodes, and a post-quantum signature 2,420 bytes; openings carry
-# the input once for each node, and a vote may carry an output.
+# the input once for each node, and a vote may carry an output. A filing carries a proof of inclusion, a case a filing.
 MAX_BYTES: Final[Mapping[Slot, int]] = {
     Slot.RECEIPT: 16 * _KIB,
-    Slot.FILING: 16 * _KIB,
-    Slot.CASE: 16 * _KIB,
+    Slot.FILING: 64 * _KIB,
+    Slot.CASE: 64 * _KIB,
     Slot.OPENINGS: 16 * _KIB * _KIB,
     Slot.BALLOT: 16 * _KIB,
     Slot.BALLOT_LIST: 64 * _KIB,

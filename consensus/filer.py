@@ -34,7 +34,14 @@ class FiledDecision:
     panel_key: bytes
 
     @classmethod
-    def of(cls, decision: DecisionFile, keys: KeyRing, docket: Digest, ground: Ground = Ground.DISPUTE) -> Self:
+    def of(
+        cls,
+        decision: DecisionFile,
+        keys: KeyRing,
+        docket: Digest,
+        ground: Ground = Ground.DISPUTE,
+        inclusion: str | None = None,
+    ) -> Self:
         """Write and sign a filing with the docket of this id, with a fresh panel key."""
         panel_key = new_key()
         filing = Filing(
@@ -44,6 +51,7 @@ class FiledDecision:
             signing=keys.signing.public,
             sealing=keys.sealing.public,
             panel_key=key_digest(panel_key),
+            inclusion=inclusion,
         )
         return cls(decision, Envelope.sign(filing, (keys.signing,)), panel_key)
 

@@ -33,9 +33,10 @@ from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope, Signed
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
+from ..evidence.inclusion import Place, open_inclusion
 from ..evidence.lists import BallotList, VoteList, open_list
 from ..evidence.receipt import Receipt, open_receipt, receipt_id
-from ..evidence.revocation import check_not_revoked, revoked
+from ..evidence.revocation import check_not_revoked, in_effect, revoked
 from ..evidence.roster import Node, Revocation, Roster, named_roster
 from ..evidence.tally import Matter, Tally, tally
 from .docket import Docket, Slot
@@ -72,7 +73,8 @@ class Proceeding:
     filing: Signed[Filing]
     receipt: Signed[Receipt]
     roster: Roster
-    panel: tuple[Node, ...]  # those of the roster whose keys no later epoch revokes
+    place: Place | None  # of the receipt in the log; None where the filing does not prove it
+    panel: tuple[Node, ...]  # those of the roster whose keys are not revoked for this receipt
     case: Signed[Case] | None
     openings: Signed[Openings] | None
     ballots: tuple[Signed[Ballot], ...]
@@ -96,7 +98,7 @@ class Proceeding:
         """What the votes are about. Raises MalformedError before the ballots are closed."""
         if self.case is None or self.ballot_list is None:
             raise MalformedError("the ballots of this case are not closed")
-        return Matter(self.roster, self.receipt, self.case, self.ballot_list.document)
+        return Matter(self.roster, self.receipt, self.case, self.ballot_list.document, self.place)
 
     def listed_ballots(self) -> tuple[Signed[Ballot], ...]:
         """The ballots on the closed list; none while it is not closed."""
@@ -153,10 +155,12 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
     check_filing(request, roster)
-    gone = revoked(rosters)
+    place = None if request.inclusion is None else open_inclusion(request.inclusion, receipt, rosters)
+    gone = in_effect(revoked(rosters), None if place is None else place.index)
     panel = tuple(node for node in roster.panel() if node.node_id not in gone)
     start = Proceeding(
-        filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, panel=panel, case=None, openings=None,
+        filing_id=filing, filing=opened_filing, receipt=receipt, roster=roster, place=place, panel=panel, case=None,
+        openings=None,
         ballots=(), ballot_list=None, release=None, votes=(), vote_list=None, attestations=(), summaries=(),
         refused=(), taken=frozenset(),
     )  # fmt: skip
@@ -297,5 +301,5 @@ V = TypeVar("V", Ballot, Vote)
 
 
 def _by_panel(signed: Signed[V], case: Digest, gone: Mapping[Digest, Revocation]) -> Signed[V]:
-    check_not_revoked(signed.document.node, gone, None)
+    check_not_revoked(signed.document.node, gone)
     return _of_case(signed, case)

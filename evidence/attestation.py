@@ -29,7 +29,7 @@ SUMMARY_PREDICATE_TYPE: Final = "https://slsa.dev/verification_summary/v1"
 
 def statement(matter: Matter, tally: Tally) -> bytes:
     """The bytes of the attestation's Statement."""
-    receipt = matter.receipt.document
+    receipt, place = matter.receipt.document, matter.place
     predicate = {
         "verdict": str(tally.verdict),
         "decision": receipt.decision.hex(),
@@ -39,6 +39,7 @@ def statement(matter: Matter, tally: Tally) -> bytes:
         "ground": str(matter.case.document.filing.ground),
         "roster": {"name": matter.roster.name, "epoch": matter.roster.epoch, "id": str(matter.roster.roster_id)},
         "quorum": matter.roster.quorum,
+        "log": None if place is None else {"origin": place.witnessed.checkpoint.origin, "entry": place.index},
         "ballots": str(matter.ballots.list_id),
         "votes": str(tally.votes.list_id),
         "answer": None if tally.answer is None else str(tally.answer),

@@ -22,6 +22,7 @@ from .sealing import check_sealing_key
 from .times import check_range
 
 CHALLENGE_BYTES: Final = 32
+MAX_INCLUSION: Final = 48 * 1024  # fourteen witnesses that sign with ML-DSA-44
 
 
 class Ground(StrEnum):
@@ -37,7 +38,8 @@ class Filing:
 
     `docket` is the id of that docket's node: a roster may have several, and if each could open a case on one filing,
     any of them could undo what another has begun. `panel_key` is the digest of the key under which replayers tag
-    answers.
+    answers. `inclusion` is the proof that the receipt stands in the roster's log (c2sp.org/tlog-proof), if the filer
+    has one: an operator that keeps a receipt out of the log must not escape the dispute by it.
     """
 
     KIND: ClassVar[str] = "filing/v1"
@@ -47,10 +49,13 @@ class Filing:
     signing: PublicKey
     sealing: bytes
     panel_key: Digest
+    inclusion: str | None
 
     def __post_init__(self) -> None:
         if self.signing.algorithm is not Algorithm.ED25519:
             raise MalformedError("a filer signs with Ed25519")
+        if self.inclusion is not None and len(self.inclusion) > MAX_INCLUSION:
+            raise MalformedError(f"a proof of inclusion of more than {MAX_INCLUSION} characters")
         # Who finds a MISMATCH seals its own answer to this key; with a bad one it could not vote.
         check_sealing_key(self.sealing)
 

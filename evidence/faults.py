@@ -171,7 +171,7 @@ def _false_statements(papers: Papers) -> Iterator[Proof]:
         listed = papers.listed(ballots.document, votes.document)
         if listed is None:
             continue
-        matter = Matter(papers.roster, papers.receipt, papers.case, ballots.document)
+        matter = Matter(papers.roster, papers.receipt, papers.case, ballots.document, papers.place)
         result = tally(matter, votes.document, *listed)
         true, true_summary = statement(matter, result), summary(matter, result)
         context = (papers.receipt.envelope, ballots.envelope, votes.envelope)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .ballot import Ballot, Vote, ballot_id, open_by_replayer, vote_id
-from .case import Case, case_id, open_case
+from .case import Case, Filing, case_id, open_case
 from .digest import Digest
 from .documents import to_bytes
 from .dsse import Envelope, Signed
 from .errors import ReperformError
+from .inclusion import Place, open_inclusion
 from .lists import BallotList, VoteList, open_list
 from .receipt import Receipt, open_receipt, receipt_id
 from .roster import Roster, named_roster
@@ -27,6 +28,7 @@ class Papers:
     case: Signed[Case]
     roster: Roster
     receipt: Signed[Receipt] | None
+    place: Place | None  # of the receipt in the log
     ballots: Sequence[Signed[Ballot]]
     votes: Sequence[Signed[Vote]]
     ballot_lists: Sequence[Signed[BallotList]]
@@ -63,30 +65,42 @@ def sorted_out(documents: Iterable[Envelope], rosters: Sequence[Roster]) -> tupl
     distinct = {to_bytes(envelope): envelope for envelope in documents}
     everything = [distinct[key] for key in sorted(distinct)]
     cases = _opened(everything, lambda envelope: open_case(envelope, _roster(envelope, rosters)))
-    return tuple(_papers(case, named_roster(rosters, case.document.roster), everything) for case in cases)
+    found = (_papers(case, rosters, everything) for case in cases)
+    return tuple(papers for papers in found if papers is not None)
 
 
 def _roster(envelope: Envelope, rosters: Sequence[Roster]) -> Roster:
     return named_roster(rosters, envelope.parse(Case).roster)
 
 
-def _papers(case: Signed[Case], roster: Roster, everything: Sequence[Envelope]) -> Papers:
-    name = case_id(case.envelope)
+def _papers(case: Signed[Case], rosters: Sequence[Roster], everything: Sequence[Envelope]) -> Papers | None:
+    """None for a case whose filing does not hold what it claims: nobody is bound by it."""
+    name, roster = case_id(case.envelope), named_roster(rosters, case.document.roster)
 
     def of_case(opened: Callable[[Envelope], Signed[D]]) -> list[Signed[D]]:
         return [signed for signed in _opened(everything, opened) if signed.document.case == name]
 
     receipts = _opened(everything, lambda envelope: open_receipt(envelope, roster))
+    receipt = next((r for r in receipts if receipt_id(r.envelope) == case.document.filing.receipt), None)
+    try:
+        place = None if receipt is None else _place(case.document.filing, receipt, rosters)
+    except ReperformError:
+        return None
     return Papers(
         case=case,
         roster=roster,
-        receipt=next((r for r in receipts if receipt_id(r.envelope) == case.document.filing.receipt), None),
+        receipt=receipt,
+        place=place,
         ballots=of_case(lambda envelope: open_by_replayer(envelope, Ballot, roster)),
         votes=of_case(lambda envelope: open_by_replayer(envelope, Vote, roster)),
         ballot_lists=of_case(lambda envelope: open_list(envelope, BallotList, case.document, roster)),
         vote_lists=of_case(lambda envelope: open_list(envelope, VoteList, case.document, roster)),
         everything=everything,
     )
+
+
+def _place(filing: Filing, receipt: Signed[Receipt], rosters: Sequence[Roster]) -> Place | None:
+    return None if filing.inclusion is None else open_inclusion(filing.inclusion, receipt, rosters)
 
 
 def _opened(envelopes: Iterable[Envelope], opened: Callable[[Envelope], S]) -> list[S]:

@@ -18,19 +18,10 @@ from .encoding import MalformedError
 from .manifest import ExecutionClass
 from .roster import OrganisationRole, Roster, RosterRefusedError
 from .times import check_range
+from .tlog.checkpoint import Checkpoint
 from .values import Input, Output
 
 DECISION_ID_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The state of a log that a document's author had seen: a lower bound on when it was written."""
-
-    KIND: ClassVar[str] = "checkpoint/v1"
-    origin: str
-    size: int
-    root: Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ def revoked(rosters: Iterable[Roster]) -> Mapping[Digest, Revocation]:
     return {revocation.node: revocation for roster in rosters for revocation in roster.revoked}
 
 
-def check_not_revoked(node: Digest, revoked: Mapping[Digest, Revocation], place: int | None) -> None:
-    """Raises RosterRefusedError if the key is revoked, unless what it signed is about an entry before its revocation.
+def in_effect(revoked: Mapping[Digest, Revocation], entry: int | None) -> Mapping[Digest, Revocation]:
+    """The keys that have no say about this entry of the log; None stands for what is not proved to be in it."""
+    return {node: each for node, each in revoked.items() if entry is None or entry >= each.effective}
 
-    `place` is the entry of the log; None for what is not proved to stand there.
-    """
-    if node not in revoked:
-        return
-    effective = revoked[node].effective
-    if place is None or place >= effective:
-        where = "the receipt is not proved to stand before it" if place is None else f"the receipt is entry {place}"
-        raise RosterRefusedError(f"key {node.short()} is revoked from entry {effective} of the log on, and {where}")
+
+def check_not_revoked(node: Digest, revoked: Mapping[Digest, Revocation]) -> None:
+    """Raises RosterRefusedError for a key that has no say."""
+    if node in revoked:
+        raise RosterRefusedError(
+            f"key {node.short()} is revoked from entry {revoked[node].effective} of the log on, "
+            "and the receipt is not proved to stand before it"
+        )

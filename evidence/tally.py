@@ -7,6 +7,7 @@
    whose own nodes contradict each other supports nothing.
 3. A MISMATCH is never outvoted: beside a MATCH, or beside a MISMATCH with another answer, the case is CONTESTED.
 4. UPHELD and REFUTED need the quorum's number of organisations behind one and the same answer and trace.
+   UPHELD speaks for the operator: it needs, besides, the receipt's place in the log, where the roster names one.
 5. Anything else is INCONCLUSIVE, or, where the operator owed an opening and a quorum never got it, UNANSWERED.
 """
 
@@ -21,6 +22,7 @@ from .ballot import Ballot, Finding, Reason, Vote, ballot_commitment, ballot_id,
 from .case import Case, Ground, case_id
 from .digest import Digest
 from .dsse import Signed
+from .inclusion import Place
 from .lists import BallotList, VoteList
 from .manifest import ExecutionClass
 from .receipt import Receipt, receipt_id
@@ -57,6 +59,7 @@ class Matter:
     receipt: Signed[Receipt]
     case: Signed[Case]
     ballots: BallotList
+    place: Place | None  # None where the filing carries no proof of it
 
     @property
     def case_id(self) -> Digest:
@@ -128,6 +131,8 @@ def tally(matter: Matter, listed: VoteList, ballots: Sequence[Signed[Ballot]], v
             lines.append(Line(organisation.name, node.name, vote, why))
     counted = [line for line in lines if line.set_aside is None]
     verdict, answer, trace = _verdict(counted, matter.roster.quorum, matter.case.document.filing.ground)
+    if verdict is Verdict.UPHELD and matter.roster.log is not None and matter.place is None:
+        verdict, answer, trace = Verdict.INCONCLUSIVE, None, None
     return Tally(listed, verdict, answer, trace, tuple(lines))
 
 

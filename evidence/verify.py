@@ -19,11 +19,12 @@ from .documents import from_bytes
 from .dsse import Signed
 from .encoding import MalformedError
 from .errors import ReperformError
+from .inclusion import Place, open_inclusion
 from .lists import BallotList, VoteList, open_list
 from .manifest import Manifest
 from .pack import Disclosure, Pack, Revealed
 from .receipt import Receipt, open_receipt, parse_input, receipt_id
-from .revocation import check_not_revoked, revoked
+from .revocation import check_not_revoked, in_effect, revoked
 from .roots import RootKeys
 from .roster import Roster, named_roster, open_rosters
 from .tally import Matter, Tally, Verdict, tally
@@ -60,6 +61,7 @@ class Verified:
     case: Case
     case_id: Digest
     roster: Roster
+    place: Place | None  # of the receipt in the log
     tally: Tally
     signed_by: tuple[str, ...]
     silent: tuple[str, ...]  # nodes with a listed ballot and no listed vote, sorted
@@ -75,14 +77,16 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     3. The receipt names one of these rosters, and an executor of its operator signed it while it was in force.
     4. The model manifest is the one whose id the receipt names, of the same execution class.
     5. The docket of that roster with which a dispute was filed opened the case, and it is about this receipt.
-    6. The docket closed a list of ballots in time, and the pack holds exactly these, each by its panel node.
-    7. The docket closed a list of votes over these ballots in time.
-    8. The pack holds exactly these votes, each by its panel node and none by a revoked key; nobody who could still
+    6. If the filing carries a proof that the receipt stands in the roster's log: it does, under a checkpoint that
+       enough organisations witnessed, and behind the checkpoint that it names.
+    7. The docket closed a list of ballots in time, and the pack holds exactly these, each by its panel node.
+    8. The docket closed a list of votes over these ballots in time.
+    9. The pack holds exactly these votes, each by its panel node and none by a revoked key; nobody who could still
        vote was left out.
-    9. A quorum of the roster's organisations signed the statement of exactly the verdict that these votes give, with
+    10. A quorum of the roster's organisations signed the statement of exactly the verdict that these votes give, with
        no revoked key.
-    10. The same organisations signed the same verdict as a verification summary.
-    11. What is disclosed is what was committed, and does not disprove the verdict: beside the quorum's answer, the
+    11. The same organisations signed the same verdict as a verification summary.
+    12. What is disclosed is what was committed, and does not disprove the verdict: beside the quorum's answer, the
         output equals it if the verdict is UPHELD, and differs from it if it is REFUTED. A single vote that it
         disproves is named, not refused: else one member could keep an honest quorum's answer from being shown.
     """
@@ -90,7 +94,6 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         pack = from_bytes(Pack, data)
     with _step(2, "the rosters"):
         rosters = open_rosters(pack.rosters, roots)
-        gone = revoked(signed.document for signed in rosters)
     with _step(3, "the receipt"):
         roster = named_roster((signed.document for signed in rosters), pack.receipt.parse(Receipt).roster)
         receipt = open_receipt(pack.receipt, roster)
@@ -101,32 +104,36 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         case = open_case(pack.case, roster)
         if case.document.filing.receipt != receipt_id(pack.receipt):
             raise MalformedError("the case is about another receipt")
-    with _step(6, "the ballots"):
+    with _step(6, "the log"):
+        inclusion, epochs = case.document.filing.inclusion, [signed.document for signed in rosters]
+        place = None if inclusion is None else open_inclusion(inclusion, receipt, epochs)
+        gone = in_effect(revoked(epochs), None if place is None else place.index)
+    with _step(7, "the ballots"):
         ballot_list = open_list(pack.ballot_list, BallotList, case.document, roster).document
         ballot_list.check(case)
-        matter = Matter(roster, receipt, case, ballot_list)
+        matter = Matter(roster, receipt, case, ballot_list, place)
         ballots = [_of_case(open_by_replayer(envelope, Ballot, roster), matter) for envelope in pack.ballots]
         if tuple(sorted(ballot_id(envelope) for envelope in pack.ballots)) != ballot_list.ballots:
             raise MalformedError("the ballots are not those on the closed list")
-    with _step(7, "the list of votes"):
+    with _step(8, "the list of votes"):
         vote_list = open_list(pack.vote_list, VoteList, case.document, roster).document
         vote_list.check(case, ballot_list)
-    with _step(8, "the votes"):
+    with _step(9, "the votes"):
         votes = [_of_case(open_by_replayer(envelope, Vote, roster), matter) for envelope in pack.votes]
         if tuple(sorted(vote_id(envelope) for envelope in pack.votes)) != vote_list.votes:
             raise MalformedError("the votes are not those on the closed list")
         for signed in votes:
-            check_not_revoked(signed.document.node, gone, None)
+            check_not_revoked(signed.document.node, gone)
         vote_list.check_waited(case.document, silent(ballots, votes))
-    with _step(9, "the quorum's attestation"):
+    with _step(10, "the quorum's attestation"):
         result = tally(matter, vote_list, ballots, votes)
         signed_by = check_quorum(pack.attestation, statement(matter, result), roster)
         for signature in pack.attestation.signatures:
-            check_not_revoked(signature.key_id, gone, None)
-    with _step(10, "the verification summary"):
+            check_not_revoked(signature.key_id, gone)
+    with _step(11, "the verification summary"):
         if check_quorum(pack.summary, summary(matter, result), roster) != signed_by:
             raise MalformedError("the summary is not signed by the organisations that signed the attestation")
-    with _step(11, "what is disclosed"):
+    with _step(12, "what is disclosed"):
         disclosed = None if pack.disclosure is None else _check_disclosure(pack.disclosure, matter, result)
     return Verified(
         verdict=result.verdict,
@@ -137,6 +144,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
         case=case.document,
         case_id=matter.case_id,
         roster=roster,
+        place=place,
         tally=result,
         signed_by=signed_by,
         silent=_names(roster, silent(ballots, votes)),

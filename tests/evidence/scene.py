@@ -8,7 +8,7 @@ are deterministic, so a scene is the same bytes on every machine (with ML-DSA-44
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -23,6 +23,8 @@ from reperform.evidence.commitment import Commitment, Role, key_digest, tag
 from reperform.evidence.digest import Digest, Domain, digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope, Signed
+from reperform.evidence.errors import ReperformError
+from reperform.evidence.inclusion import open_inclusion
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.lists import BallotList, VoteList
@@ -34,6 +36,7 @@ from reperform.evidence.roster import Node, Organisation, OrganisationRole, Rost
 from reperform.evidence.sealing import SealingKey
 from reperform.evidence.tally import Matter, Tally, tally
 from reperform.evidence.values import DType, Output, Record, Tensor
+from reperform.tests.evidence.ledger import Ledger
 
 START = 1_790_000_000_000  # an arbitrary moment, milliseconds since 1970
 BANK, DOCKET = "Harbour Bank", "Docket Office"
@@ -83,6 +86,7 @@ class Scene:
     ground: Ground = Ground.DISPUTE
     dockets: Sequence[str] = (DOCKET,)
     output: bytes = OUTPUT
+    witnesses: int | None = None  # how many organisations witness the log; without a number there is none
 
     @property
     def roots(self) -> RootKeys:
@@ -128,7 +132,20 @@ class Scene:
             ),
             quorum=self.quorum,
             suite=self.suite,
+            log=None if self.witnesses is None else self.ledger.on_roster(),
+            witnesses=self.witnesses or 0,
         )
+
+    @property
+    def ledger(self) -> Ledger:
+        """The bank's log, before the receipt."""
+        return Ledger.of(ring("log"), post_quantum=self.suite is not Suite.ED25519)
+
+    def inclusion(self, receipt: Envelope, by: Sequence[str] = (), seconds: int = START // 1000 + 1) -> str:
+        """The proof that a receipt stands in the log, under a checkpoint that these nodes witness; by default all."""
+        index, ledger = len(self.ledger.entries), self.ledger.with_entries(receipt, b"one more")
+        note = ledger.note([(self.member(node), self.signers(node)) for node in by or self.voters], seconds)
+        return ledger.prove(index, note)
 
     def member(self, node: str) -> Node:
         """A node as it stands on the roster."""
@@ -155,12 +172,12 @@ class Scene:
             output=Commitment.make(Role.OUTPUT, self.output, self.key("output")),
             roster=self.roster.roster_id,
             time=START,
-            checkpoint=None,
+            checkpoint=None if self.witnesses is None else self.ledger.checkpoint(),
         )
         return replace(receipt, **changes)
 
-    def case(self, receipt: Envelope, **changes: Any) -> Case:
-        """The case that the docket opens on a receipt."""
+    def case(self, receipt: Envelope, inclusion: str | None = None, **changes: Any) -> Case:
+        """The case that the docket opens on a receipt, with whatever proof of inclusion the filer has."""
         filer = ring(f"filer of {self.name}")
         filing = Filing(
             receipt=receipt_id(receipt),
@@ -169,6 +186,7 @@ class Scene:
             signing=filer.signing.public,
             sealing=filer.sealing.public,
             panel_key=key_digest(self.key("panel")),
+            inclusion=inclusion,
         )
         times = Deadlines(*(START + 1000 * i for i in range(1, 6)))
         case = Case(filing, self.roster.roster_id, self.key("challenge"), START, times)
@@ -183,10 +201,19 @@ class Scene:
         panel_key = self.key("panel")
         return Result(tag(Role.ANSWER, output, panel_key), tag(Role.TRACE, trace_digest.value, panel_key), nonce)
 
-    def story(self, results: Mapping[str, Result] | None = None, **changes: Any) -> Story:
-        """Everybody's documents, in the order in which they are written. `changes` are those of the receipt."""
+    def story(
+        self,
+        results: Mapping[str, Result] | None = None,
+        prove: Callable[[Envelope], str | None] | None = None,
+        **changes: Any,
+    ) -> Story:
+        """Everybody's documents, in the order in which they are written. `changes` are those of the receipt.
+
+        `prove` gives the receipt's proof of inclusion; by default a good one, if there is a log.
+        """
         receipt = Envelope.sign(self.receipt(**changes), self.signers(BANK))
-        case = Envelope.sign(self.case(receipt), self.signers(DOCKET))
+        prove = prove or (self.inclusion if self.witnesses is not None else lambda _: None)
+        case = Envelope.sign(self.case(receipt, prove(receipt)), self.signers(DOCKET))
         results = {node: self.result(node, OUTPUT) for node in self.voters} if results is None else results
         story = Story(self, (Envelope.sign(self.roster, self.root_keys[:2]),), receipt, case, results)
         return story.with_ballots([story.ballot(node) for node in results]).with_votes().attested()
@@ -263,9 +290,16 @@ class Story:
     def _matter(self) -> Matter:
         assert self.ballot_list is not None
         roster = self.scene.roster
-        return Matter(
-            roster, signed(self.receipt, Receipt), signed(self.case, Case), self.ballot_list.parse(BallotList)
-        )
+        receipt, inclusion = signed(self.receipt, Receipt), self.inclusion()
+        try:
+            place = None if inclusion is None else open_inclusion(inclusion, receipt, [roster])
+        except ReperformError:  # forged: what would be signed if nobody looked
+            place = None
+        return Matter(roster, receipt, signed(self.case, Case), self.ballot_list.parse(BallotList), place)
+
+    def inclusion(self) -> str | None:
+        """The proof of inclusion that the filing carries."""
+        return self.case.parse(Case).filing.inclusion
 
     def votes_closed(self) -> VoteList:
         """The list of votes."""

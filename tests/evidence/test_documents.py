@@ -18,13 +18,13 @@ from reperform.evidence.pack import Pack
 from reperform.evidence.receipt import (
     Abandonment,
     AbandonReason,
-    Checkpoint,
     DecisionFile,
     Opening,
     Receipt,
     parse_input,
 )
 from reperform.evidence.roster import Roster
+from reperform.evidence.tlog.checkpoint import Checkpoint
 from reperform.evidence.values import Entry, Output, Record, Tensor, Text
 from reperform.tests.evidence.scene import INPUT, MANIFEST, OUTPUT, Scene, upheld
 

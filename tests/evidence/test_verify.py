@@ -91,7 +91,7 @@ def test_a_case_in_which_nobody_voted_is_not_upheld() -> None:
     story = upheld().with_votes([])
     silent = story.attested()
     assert verify(to_bytes(silent.pack()), silent.scene.roots).verdict is Verdict.INCONCLUSIVE
-    refused(story, 9, "not the one that follows from the votes")
+    refused(story, 10, "not the one that follows from the votes")
 
 
 # Step 1: reading.
@@ -192,31 +192,31 @@ def test_an_audit_is_refused_even_if_everybody_signed_it() -> None:
 
 def test_a_list_of_ballots_that_closes_another_case_is_refused() -> None:
     story, other = upheld(), upheld(name="another case")
-    refused(replace(story, ballot_list=other.ballot_list, ballots=other.ballots), 6, "belongs to another case")
-    refused(story.with_ballots(story.ballots, case=case_id(other.case)), 6, "belongs to another case")
+    refused(replace(story, ballot_list=other.ballot_list, ballots=other.ballots), 7, "belongs to another case")
+    refused(story.with_ballots(story.ballots, case=case_id(other.case)), 7, "belongs to another case")
 
 
 def test_a_list_of_ballots_closed_by_a_panel_member_is_refused() -> None:
     story = upheld()
-    refused(story.with_ballots(story.ballots, by=A), 6, "has no say here")
+    refused(story.with_ballots(story.ballots, by=A), 7, "has no say here")
 
 
 def test_a_list_closed_before_the_case_was_opened_is_refused() -> None:
     story = upheld()
     early = story.with_ballots(story.ballots, closed=START - 1).with_votes().attested()
-    refused(early, 6, "before the case was opened")
+    refused(early, 7, "before the case was opened")
 
 
 def test_a_ballot_more_or_less_than_on_the_list_is_refused() -> None:
     story = upheld()
-    refused(replace(story, ballots=story.ballots[1:]), 6, "not those on the closed list")
-    refused(replace(story, ballots=(*story.ballots, story.ballots[0])), 6, "not those on the closed list")
+    refused(replace(story, ballots=story.ballots[1:]), 7, "not those on the closed list")
+    refused(replace(story, ballots=(*story.ballots, story.ballots[0])), 7, "not those on the closed list")
 
 
 def test_a_ballot_of_the_banks_own_node_is_refused() -> None:
     story = upheld()
     mine = replace(story, results={BANK: story.scene.result(BANK, OUTPUT)}).ballot(BANK)
-    refused(story.with_ballots([*story.ballots, mine]).with_votes().attested(), 6, "whose role is operator")
+    refused(story.with_ballots([*story.ballots, mine]).with_votes().attested(), 7, "whose role is operator")
 
 
 # Steps 7 and 8: the list of votes, and the votes.
@@ -224,22 +224,22 @@ def test_a_ballot_of_the_banks_own_node_is_refused() -> None:
 
 def test_a_list_of_votes_by_a_panel_member_or_of_another_case_or_other_ballots_is_refused() -> None:
     story, other = upheld(), upheld(name="another case")
-    refused(story.with_votes(by=A), 7, "has no say here")
-    refused(replace(story, vote_list=other.vote_list), 7, "belongs to another case")
-    refused(story.with_votes(ballots=case_id(story.case)), 7, "over another list of ballots")
+    refused(story.with_votes(by=A), 8, "has no say here")
+    refused(replace(story, vote_list=other.vote_list), 8, "belongs to another case")
+    refused(story.with_votes(ballots=case_id(story.case)), 8, "over another list of ballots")
 
 
 @pytest.mark.parametrize("closed", [START + 1999, START + 5001, LATEST])
 def test_a_list_of_votes_from_before_the_ballots_or_after_the_case_is_refused(closed: int) -> None:
     story = upheld().with_votes(closed=closed).attested()
-    refused(story, 7, "closed before the ballots were, or after the case's end")
+    refused(story, 8, "closed before the ballots were, or after the case's end")
 
 
 def test_a_list_closed_before_the_deadline_over_the_votes_that_the_docket_likes_is_refused() -> None:
     """Even if all who are on it signed."""
     story = upheld()
     early = story.with_votes(story.votes[:2], closed=START + 4000).attested(by=[A, B])
-    refused(early, 8, "closed while 1 with a ballot had time to vote")
+    refused(early, 9, "closed while 1 with a ballot had time to vote")
     everybody = story.with_votes(closed=START + 2000).attested()
     assert verify(to_bytes(everybody.pack()), story.scene.roots).verdict is Verdict.UPHELD
 
@@ -248,28 +248,28 @@ def test_a_vote_more_or_less_than_on_the_list_is_refused() -> None:
     """A finder can leave out no vote: neither a dissent nor who failed."""
     for story in (upheld(), refuted()):
         for votes in (story.votes[1:], (*story.votes, story.votes[0]), (*story.votes, story.vote(A, epoch=2)), ()):
-            refused(replace(story, votes=votes), 8, "not those on the closed list")
+            refused(replace(story, votes=votes), 9, "not those on the closed list")
 
 
 def test_a_vote_of_the_banks_own_node_is_refused() -> None:
     story = upheld()
     mine = replace(story, results={BANK: story.scene.result(BANK, OUTPUT)}).vote(BANK)
-    refused(story.with_votes([*story.votes, mine]), 8, "whose role is operator, not replayer")
+    refused(story.with_votes([*story.votes, mine]), 9, "whose role is operator, not replayer")
 
 
 def test_a_vote_in_a_panel_members_name_signed_by_the_bank_is_refused() -> None:
     story = upheld()
-    refused(story.with_votes([story.vote(A, by=BANK), *story.votes[1:]]), 8, "has no say here")
+    refused(story.with_votes([story.vote(A, by=BANK), *story.votes[1:]]), 9, "has no say here")
 
 
 def test_votes_of_another_case_of_the_same_parties_are_refused() -> None:
     story, other = upheld(), upheld(name="another case")
-    refused(story.with_votes(other.votes), 8, "a vote of another case is on the list")
+    refused(story.with_votes(other.votes), 9, "a vote of another case is on the list")
 
 
 def test_ballots_of_another_case_of_the_same_parties_are_refused() -> None:
     story, other = upheld(), upheld(name="another case")
-    refused(story.with_ballots([*story.ballots[1:], other.ballot(A)]), 6, "a ballot of another case is on the list")
+    refused(story.with_ballots([*story.ballots[1:], other.ballot(A)]), 7, "a ballot of another case is on the list")
 
 
 def aside(story: Story) -> dict[str, SetAside]:
@@ -294,7 +294,7 @@ def test_a_copied_ballot_opens_for_nobody_but_its_author() -> None:
     assert aside(copied.with_votes().attested()) == {B: SetAside.BALLOT_BROKEN}
     alone = copier.with_ballots([story.ballot(A), story.ballot(B, commitment=commitment)])
     alone = alone.with_votes([alone.vote(A), alone.vote(B)])
-    refused(alone.attested(result=replace(story.tally(), votes=alone.votes_closed())), 9, "not the one that follows")
+    refused(alone.attested(result=replace(story.tally(), votes=alone.votes_closed())), 10, "not the one that follows")
 
 
 def test_a_vote_without_a_ballot_on_the_list_is_set_aside() -> None:
@@ -326,7 +326,7 @@ def test_a_pack_against_somebody_holds_everybodys_signed_finding(verdict: Verdic
     assert proved.verdict is verdict
     assert [line.node for line in proved.tally.counted] == [A, B, C]
     for i in range(3):
-        refused(replace(story, votes=story.votes[:i] + story.votes[i + 1 :]), 8, "not those on the closed list")
+        refused(replace(story, votes=story.votes[:i] + story.votes[i + 1 :]), 9, "not those on the closed list")
 
 
 def test_who_committed_and_did_not_vote_is_named() -> None:
@@ -350,24 +350,24 @@ def _claim(story: Story, verdict: Verdict) -> Tally:
 
 def test_an_attestation_of_another_verdict_than_the_votes_give_is_refused_even_if_everybody_signed_it() -> None:
     for story, verdict in ((upheld(), Verdict.REFUTED), (refuted(), Verdict.UPHELD)):
-        refused(story.attested(result=_claim(story, verdict)), 9, "not the one that follows from the votes")
+        refused(story.attested(result=_claim(story, verdict)), 10, "not the one that follows from the votes")
 
 
 def test_an_attestation_by_less_than_a_quorum_is_refused() -> None:
-    refused(upheld().attested(by=[B]), 9, "signed by 1 organisations; the quorum is 2")
+    refused(upheld().attested(by=[B]), 10, "signed by 1 organisations; the quorum is 2")
 
 
 def test_two_nodes_of_one_organisation_are_no_quorum() -> None:
     scene = Scene(panel={A: 2, B: 1, C: 1})
     story = scene.story()
-    refused(story.attested(by=[f"{A} 1", f"{A} 2"]), 9, "signed by 1 organisations; the quorum is 2")
+    refused(story.attested(by=[f"{A} 1", f"{A} 2"]), 10, "signed by 1 organisations; the quorum is 2")
     verify(to_bytes(story.attested(by=[f"{A} 1", f"{A} 2", B]).pack()), scene.roots)
 
 
 def test_an_attestation_that_the_operator_or_the_docket_signed_too_is_refused() -> None:
     for outsider in (BANK, DOCKET):
-        refused(upheld().attested(by=[A, outsider]), 9, "has no say here")
-        refused(upheld().attested(by=[A, B, C, outsider]), 9, "has no say here")
+        refused(upheld().attested(by=[A, outsider]), 10, "has no say here")
+        refused(upheld().attested(by=[A, B, C, outsider]), 10, "has no say here")
 
 
 def test_an_attestation_with_half_of_a_nodes_signatures_is_refused() -> None:
@@ -375,29 +375,29 @@ def test_an_attestation_with_half_of_a_nodes_signatures_is_refused() -> None:
     story = scene.story()
     keys = [*scene.signers(A), *scene.signers(B)[:1]]
     half = sign_statement(statement(story.matter(), story.tally()), keys)
-    refused(replace(story, attestation=half), 9, "without all algorithms")
+    refused(replace(story, attestation=half), 10, "without all algorithms")
 
 
 def test_an_attestation_of_another_case_is_refused() -> None:
-    refused(replace(upheld(), attestation=upheld(name="another case").attestation), 9, "not the one that follows")
+    refused(replace(upheld(), attestation=upheld(name="another case").attestation), 10, "not the one that follows")
 
 
 def test_a_summary_and_an_attestation_cannot_stand_in_for_each_other() -> None:
     story = upheld()
-    refused(replace(story, summary=story.attestation), 10, "not the one that follows")
-    refused(replace(story, attestation=story.summary), 9, "not the one that follows")
+    refused(replace(story, summary=story.attestation), 11, "not the one that follows")
+    refused(replace(story, attestation=story.summary), 10, "not the one that follows")
 
 
 def test_a_summary_that_disagrees_with_the_attestation_is_refused() -> None:
     story = refuted()
     passed = summary(story.matter(), _claim(story, Verdict.UPHELD))
     forged = sign_statement(passed, [ring(n).signing for n in (A, B, C)])
-    refused(replace(story, summary=forged), 10, "not the one that follows")
+    refused(replace(story, summary=forged), 11, "not the one that follows")
 
 
 def test_a_summary_by_other_organisations_than_the_attestation_is_refused() -> None:
     story = upheld()
-    refused(replace(story, summary=story.attested(by=[B, C]).summary), 10, "organisations that signed the attestation")
+    refused(replace(story, summary=story.attested(by=[B, C]).summary), 11, "organisations that signed the attestation")
 
 
 def test_a_closing_time_beyond_every_calendar_is_refused_and_does_not_crash_the_reader() -> None:
@@ -407,14 +407,14 @@ def test_a_closing_time_beyond_every_calendar_is_refused_and_does_not_crash_the_
     huge = story.vote_list.payload.replace(closed.to_bytes(8, "big"), (2**64 - 1).to_bytes(8, "big"))
     assert huge != story.vote_list.payload
     forged = Envelope.sign_bytes(story.vote_list.payload_type, huge, story.scene.signers(DOCKET))
-    refused(replace(story, vote_list=forged), 7, "the year 9999")
+    refused(replace(story, vote_list=forged), 8, "the year 9999")
 
 
 # Step 11: what is disclosed.
 
 
 def test_the_disclosure_of_another_decision_is_refused() -> None:
-    refused(upheld().pack(disclosure=upheld(name="another case").disclosure()), 11, "the key is not the one")
+    refused(upheld().pack(disclosure=upheld(name="another case").disclosure()), 12, "the key is not the one")
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_the_disclosure_of_another_decision_is_refused() -> None:
 )
 def test_a_disclosed_value_that_was_not_committed_is_refused(shown: Callable[[Scene], Disclosure], reason: str) -> None:
     story = upheld()
-    refused(story.pack(disclosure=shown(story.scene)), 11, reason)
+    refused(story.pack(disclosure=shown(story.scene)), 12, reason)
 
 
 def test_no_answer_can_be_disclosed_where_the_quorum_agreed_on_none() -> None:
@@ -438,7 +438,7 @@ def test_no_answer_can_be_disclosed_where_the_quorum_agreed_on_none() -> None:
     story = scene.story(results)
     assert verify(to_bytes(story.pack()), scene.roots).verdict is Verdict.INCONCLUSIVE
     shown = Disclosure(None, None, Revealed(OUTPUT, scene.key("panel")))
-    refused(story.pack(disclosure=shown), 11, "not the one that the quorum agreed on")
+    refused(story.pack(disclosure=shown), 12, "not the one that the quorum agreed on")
 
 
 def _voted(story: Story, findings: dict[str, Finding]) -> Story:
@@ -458,7 +458,7 @@ def test_a_verdict_that_the_disclosed_output_and_answer_disprove_is_refused() ->
         false = _voted(story, dict.fromkeys((A, B, C), finding))
         verify(to_bytes(false.pack()), story.scene.roots)  # a colluding quorum: only the disclosure tells
         shown = story.disclosure()
-        refused(false.pack(disclosure=shown), 11, reason)
+        refused(false.pack(disclosure=shown), 12, reason)
         for half in (replace(shown, output=None), replace(shown, answer=None)):
             verify(to_bytes(false.pack(disclosure=half)), story.scene.roots)
 

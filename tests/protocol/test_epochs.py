@@ -226,7 +226,7 @@ def test_a_verdict_that_rests_on_a_revoked_key_does_not_verify_beside_its_revoca
     pack = world.pack(proceeding, filed)
     assert verify(to_bytes(pack), world.roots).verdict is Verdict.UPHELD
     second = Envelope.sign(after_revocation(story)[1], world.root[:2])
-    with pytest.raises(VerificationError, match=r"step 8, the votes: .* is revoked from entry 40"):
+    with pytest.raises(VerificationError, match=r"step 9, the votes: .* is revoked from entry 40"):
         verify(to_bytes(replace(pack, rosters=(*pack.rosters, second))), world.roots)
 
 

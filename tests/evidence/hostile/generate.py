@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from reperform.evidence.ballot import Ballot
@@ -121,26 +122,26 @@ def _unsorted() -> bytes:
 
 # name: (step, why it must fail, the pack)
 ATTACKS: dict[str, tuple[int, str, Callable[[], Pack | bytes]]] = {
-    "another_summary": (10, "The attestation says REFUTED, the summary for other tools says PASSED.", _passed_summary),
-    "attested_by_one": (9, "One organisation signed; the quorum is two.", lambda: upheld().attested(by=[B]).pack()),
+    "another_summary": (11, "The attestation says REFUTED, the summary for other tools says PASSED.", _passed_summary),
+    "attested_by_one": (10, "One organisation signed; the quorum is two.", lambda: upheld().attested(by=[B]).pack()),
     "attested_by_one_organisations_nodes": (
-        9,
+        10,
         "Two nodes signed, but they belong to one organisation.",
         lambda: _one_organisation().pack(),
     ),
     "attested_with_the_bank": (
-        9,
+        10,
         "The bank signed the attestation of its own decision beside one replayer.",
         lambda: upheld().attested(by=[A, BANK]).pack(),
     ),
-    "another_list_signed": (9, "The panel signed the same verdict over a longer list of votes.", _another_list_signed),
-    "ballot_copied": (9, "A lazy replayer copied the ballot of another one to make up a quorum.", _copied_ballot),
+    "another_list_signed": (10, "The panel signed the same verdict over a longer list of votes.", _another_list_signed),
+    "ballot_copied": (10, "A lazy replayer copied the ballot of another one to make up a quorum.", _copied_ballot),
     "ballot_withheld": (
-        6,
+        7,
         "One ballot on the docket's closed list is missing from the pack.",
         lambda: replace(upheld(), ballots=upheld().ballots[1:]).pack(),
     ),
-    "banks_vote": (8, "The bank's own node votes on the bank's decision.", _bank_votes),
+    "banks_vote": (9, "The bank's own node votes on the bank's decision.", _bank_votes),
     "case_of_another_docket": (
         5,
         "The case was opened by a docket of the roster with which it was not filed.",
@@ -152,14 +153,24 @@ ATTACKS: dict[str, tuple[int, str, Callable[[], Pack | bytes]]] = {
         lambda: replace(upheld(), case=upheld(name="another case").case).pack(),
     ),
     "closed_before_the_dissent": (
-        8,
+        9,
         "The docket closed the votes before their deadline, without a replayer that had time to dissent.",
         _closed_before_the_dissent,
     ),
     "dissent_left_out": (
-        8,
+        9,
         "The docket's list names a vote that dissents; the pack leaves it out.",
         _dissent_left_out,
+    ),
+    "entry_of_another_receipt": (
+        6,
+        "The proof of inclusion is of another receipt of the same bank.",
+        lambda: Scene(witnesses=2).story(prove=lambda _: upheld(witnesses=2, name="another case").inclusion()).pack(),
+    ),
+    "witnessed_by_one": (
+        6,
+        "The log shows a checkpoint that one organisation witnessed; the roster asks for two.",
+        lambda: Scene(witnesses=2).story(prove=partial(Scene(witnesses=2).inclusion, by=[A])).pack(),
     ),
     "expired_roster": (
         3,
@@ -173,26 +184,26 @@ ATTACKS: dict[str, tuple[int, str, Callable[[], Pack | bytes]]] = {
         "The manifest is of another model than the receipt names.",
         lambda: upheld().pack(manifest=replace(MANIFEST, rule=None)),
     ),
-    "output_swapped": (11, "The disclosed output is not the one that the receipt commits to.", _other_output),
+    "output_swapped": (12, "The disclosed output is not the one that the receipt commits to.", _other_output),
     "panel_of_shells": (2, "The bank and a replayer signed a roster of shell organisations.", _stuffed_panel),
     "roster_of_one_root": (2, "One of two needed root signatures.", _one_root_signature),
     "verdict_turned": (
-        9,
+        10,
         "Everybody signed UPHELD over votes that say MISMATCH.",
         lambda: refuted().attested(result=replace(refuted().tally(), verdict=Verdict.UPHELD)).pack(),
     ),
     "votes_closed_by_a_replayer": (
-        7,
+        8,
         "A replayer, not the docket, closed the list of votes.",
         lambda: upheld().with_votes(by=A).attested().pack(),
     ),
     "votes_over_other_ballots": (
-        7,
+        8,
         "The docket's list of votes is over another list of ballots than the pack shows.",
         lambda: upheld().with_votes(ballots=upheld(name="another case").matter().ballots.list_id).attested().pack(),
     ),
     "votes_of_another_case": (
-        8,
+        9,
         "The votes are genuine, and about another case of the same parties.",
         lambda: upheld().with_votes(upheld(name="another case").votes).pack(),
     ),

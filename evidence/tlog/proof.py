@@ -1,0 +1,62 @@
+"""The proof that an entry stands in a log, as one file that can be checked offline (c2sp.org/tlog-proof)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from ..encoding import MalformedError
+from .note import MAX_BYTES, Note
+from .tree import HASH_BYTES
+
+HEADER: Final = "c2sp.org/tlog-proof@v1"
+MAX_HASHES: Final = 63
+MAX_EXTRA: Final = 64 * 1024
+_HEAD: Final = re.compile(
+    re.escape(HEADER) + r"\n(?:extra ([A-Za-z0-9+/]*={0,2})\n)?index (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Entry `index` (from 0), the hashes from its sibling to the root's child, and the signed checkpoint.
+
+    Nothing vouches for `extra`.
+    """
+
+    index: int
+    hashes: tuple[bytes, ...]
+    checkpoint: Note
+    extra: bytes | None
+
+    def __str__(self) -> str:
+        extra = "" if self.extra is None else f"extra {base64.b64encode(self.extra).decode()}\n"
+        hashes = "".join(f"{base64.b64encode(each).decode()}\n" for each in self.hashes)
+        return f"{HEADER}\n{extra}index {self.index}\n{hashes}\n{self.checkpoint.to_bytes().decode()}"
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a proof strictly: what is read is written again as the same bytes. Raises MalformedError."""
+        if len(data) > MAX_BYTES + MAX_EXTRA:
+            raise MalformedError("a proof of inclusion that is too large")
+        head, _, note = data.partition(b"\n\n")
+        try:
+            match = _HEAD.fullmatch(head.decode() + "\n")
+        except UnicodeDecodeError as error:
+            raise MalformedError("a proof of inclusion is not UTF-8 text") from error
+        if match is None:
+            raise MalformedError("this is not a proof of inclusion as c2sp.org/tlog-proof has it")
+        try:
+            extra = None if match[1] is None else base64.b64decode(match[1], validate=True)
+            hashes = tuple(base64.b64decode(line, validate=True) for line in match[3].splitlines())
+        except binascii.Error as error:
+            raise MalformedError("a proof of inclusion has a line that is not in base64") from error
+        if len(hashes) > MAX_HASHES or any(len(each) != HASH_BYTES for each in hashes):
+            raise MalformedError(f"a proof of inclusion has at most {MAX_HASHES} hashes of {HASH_BYTES} bytes")
+        proof = cls(int(match[2]), hashes, Note.parse(note), extra)
+        if str(proof).encode() != data:
+            raise MalformedError("a proof of inclusion is not in its canonical form")
+        return proof
