@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..evidence.dsse import Envelope
 from ..evidence.errors import ReperformError
-from ..evidence.files import make_folder, read_document
+from ..evidence.files import make_folder
 from .node_init import init
 from .node_status import ConfigFile, status
-from .place import Place, open_docket
+from .node_witness import fork, witness
+from .place import open_docket, shown_rosters
 from .rounds import Interval, JsonLines, alone, keep_going, start_log
 from .trust import now, read_keys, read_roots
 
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 app = typer.Typer(help="Set up and run a replayer node.", no_args_is_help=True)
 app.command("init")(init)
 app.command("status")(status)
+app.command("witness")(witness)
+app.command("fork")(fork)
 
 
 @app.command("run")
@@ -68,18 +69,11 @@ def run(
             epochs=Epochs(database, read_roots(settings.roots)),
             notebook=Notebook(settings.state),
             register=register,
-            shown=lambda: _shown(place, settings.rosters),
+            shown=lambda: shown_rosters(place, settings.rosters),
         )
         station.start(now())
         _selftest(register)  # before the first vote, at every start
         keep_going(station.step, interval, place.wait)
-
-
-def _shown(place: Place, files: Sequence[Path]) -> Sequence[Envelope]:
-    """The epochs of the roster that were handed over, or those that the docket shows, if it shows more."""
-    handed = [read_document(path, Envelope) for path in files]
-    shown = [] if place.rosters is None else place.rosters()
-    return max(handed, shown, key=len)
 
 
 def _selftest(register: Register) -> None:

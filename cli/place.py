@@ -12,6 +12,7 @@ import typer
 from ..consensus.docket import Docket
 from ..consensus.folder import FolderDocket
 from ..evidence.dsse import Envelope
+from ..evidence.files import read_document
 
 DocketPlace = Annotated[
     str, typer.Option("--docket", help="The docket: a folder, or https://HOST.", show_default=False)
@@ -42,3 +43,10 @@ def open_docket(place: str, authority: Path | None) -> Place:
 
     docket = HttpDocket(place, authority)
     return Place("service", docket, docket.wait, docket.rosters)
+
+
+def shown_rosters(place: Place, files: Sequence[Path]) -> Sequence[Envelope]:
+    """The epochs of the roster that were handed over, or those that the docket shows, if it shows more."""
+    handed = [read_document(path, Envelope) for path in files]
+    shown = [] if place.rosters is None else place.rosters()
+    return max(handed, shown, key=len)

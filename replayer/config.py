@@ -29,6 +29,8 @@ class Config:
     models_from: str | None = None
     ca: Path | None = None
     other_keys: tuple[Path, ...] = ()
+    log: str | None = None  # https://HOST, s3://BUCKET/PREFIX, or a folder
+    witnesses: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -48,9 +50,8 @@ class Config:
             raise MalformedError(f"unknown setting {unknown[0]!r:.80}; there are {', '.join(_COMMENTS)}")
         if missing := [name for name in ("docket", "key", "roots", "state") if name not in body]:
             raise MalformedError(f"the setting {missing[0]!r} is missing")
-        docket = _text(body, "docket")
         return cls(
-            docket=docket if is_address(docket) else str(folder / docket),
+            docket=_place(folder, _text(body, "docket")),
             key=folder / _text(body, "key"),
             roots=folder / _text(body, "roots"),
             state=folder / _text(body, "state"),
@@ -59,6 +60,8 @@ class Config:
             models_from=_text(body, "models_from") if "models_from" in body else None,
             ca=folder / _text(body, "ca") if "ca" in body else None,
             other_keys=tuple(folder / name for name in _texts(body, "other_keys")),
+            log=_place(folder, _text(body, "log")) if "log" in body else None,
+            witnesses=tuple(_texts(body, "witnesses")),
         )
 
     def text(self) -> str:
@@ -69,6 +72,10 @@ class Config:
 def is_address(docket: str) -> bool:
     """Whether a docket is reached over HTTP; otherwise it is a folder."""
     return docket.startswith(("https://", "http://"))
+
+
+def _place(folder: Path, name: str) -> str:
+    return name if "://" in name else str(folder / name)
 
 
 _HEAD: Final = """\
@@ -105,7 +112,15 @@ _COMMENTS: Final = {
         "Keys that gave way to this node's, or will: each answers in the cases of the epochs that it is on.",
         ["old.key"],
     ),
-    "ca": ("CA certificates (PEM) for docket and models, if not those of the system.", "ca.pem"),
+    "ca": ("CA certificates (PEM) for whatever this node reaches, if not those of the system.", "ca.pem"),
+    "log": (
+        "Where the roster's log is served. A witness looks there whether the log has signed two histories.",
+        "https://log.example",
+    ),
+    "witnesses": (
+        "Other witnesses of the log, whose checkpoints are compared with one's own.",
+        ["https://witness.example"],
+    ),
 }
 
 

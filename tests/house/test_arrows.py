@@ -34,7 +34,9 @@ SERVERS_DATABASES: Final = {"sqlalchemy", "alembic", "psycopg"}
 DATABASES: Final = {"sqlite3", "dbm"} | SERVERS_DATABASES
 HTTP_SERVERS: Final = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
 HTTP_CLIENTS: Final = {"httpx", "requests", "urllib3"}
-CLIENTS: Final = {Path("consensus/client.py"), Path("replayer/source.py")}  # of a docket, and of models
+# Of a docket, of models, and of logs and witnesses.
+CLIENTS: Final = {Path("consensus/client.py"), Path("replayer/source.py"), Path("consensus/log/remote.py")}
+SERVICES: Final = ("consensus/service", "consensus/log/service.py", "replayer/witness/service.py")
 NUMERIC: Final = {"torch", "numpy", "numba", "safetensors", "tokenizers", "transformers"}
 UNPICKLING: Final = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
 RAY_ROOMS: Final = ("replayer/pool", "executor/serve")
@@ -68,11 +70,11 @@ def _database_outside_the_store(found: Import) -> bool:
     return found.top in SERVERS_DATABASES and not found.path.is_relative_to("consensus/store")
 
 
-def _http_outside_the_service(found: Import) -> bool:
-    return found.top in HTTP_SERVERS and not found.path.is_relative_to("consensus/service")
+def _http_outside_the_services(found: Import) -> bool:
+    return found.top in HTTP_SERVERS and not any(found.path.is_relative_to(place) for place in SERVICES)
 
 
-def _third_http_client(found: Import) -> bool:
+def _fourth_http_client(found: Import) -> bool:
     return found.top in HTTP_CLIENTS and found.path not in CLIENTS
 
 
@@ -87,8 +89,8 @@ RULES: Final = {
     "consensus does not compute": _consensus_computes,
     "ray stays in the pool": _ray_outside_the_pool,
     "the docket's database stays in its store": _database_outside_the_store,
-    "the HTTP server stays in the service": _http_outside_the_service,
-    "two modules are clients over HTTP": _third_http_client,
+    "the HTTP server stays in the services": _http_outside_the_services,
+    "three modules are clients over HTTP": _fourth_http_client,
     "nothing is unpickled": _unpickles,
 }
 
@@ -117,10 +119,12 @@ BROKEN: Final = [
     ("the docket's database stays in its store", "consensus/new.py", "from sqlalchemy import select"),
     ("the docket's database stays in its store", "cli/new.py", "def f():\n    import psycopg"),
     ("the docket's database stays in its store", "consensus/service/new.py", "import alembic.config"),
-    ("the HTTP server stays in the service", "consensus/store/new.py", "from fastapi import FastAPI"),
-    ("the HTTP server stays in the service", "cli/new.py", "def f():\n    import uvicorn"),
-    ("two modules are clients over HTTP", "replayer/new.py", "import httpx"),
-    ("two modules are clients over HTTP", "consensus/service/new.py", "from httpx import Client"),
+    ("the HTTP server stays in the services", "consensus/store/new.py", "from fastapi import FastAPI"),
+    ("the HTTP server stays in the services", "cli/new.py", "def f():\n    import uvicorn"),
+    ("the HTTP server stays in the services", "consensus/log/new.py", "from starlette.routing import Route"),
+    ("the HTTP server stays in the services", "replayer/witness/new.py", "from starlette.routing import Route"),
+    ("three modules are clients over HTTP", "replayer/new.py", "import httpx"),
+    ("three modules are clients over HTTP", "consensus/service/new.py", "from httpx import Client"),
     ("nothing is unpickled", "executor/new.py", "import pickle"),
 ]
 ALLOWED: Final = [
@@ -133,6 +137,8 @@ ALLOWED: Final = [
     ("consensus/store/new.py", "import sqlalchemy\nfrom ...evidence.roster import Roster"),
     ("consensus/service/new.py", "from starlette.types import Scope"),
     ("consensus/client.py", "import httpx"),
+    ("consensus/log/remote.py", "import httpx"),
+    ("replayer/witness/service.py", "from starlette.routing import Route"),
     ("tests/new.py", "import pickle\nfrom reperform.evidence import keys"),
 ]
 

@@ -18,6 +18,8 @@ WHOLE = Config(
     models=(HERE / "models" / 'a "b" \\ c\x7f𝄞\n',),
     models_from="https://models.example",
     ca=HERE / "ca.pem",
+    log="https://log.example",
+    witnesses=("https://one.example", "https://two.example/w"),
 )
 SMALL = Config("/srv/docket", HERE / "node.key", HERE / "roots.json", Path("/var/lib/node"))
 
