@@ -32,6 +32,7 @@ from reperform.evidence.values import DType, Output, Record, Tensor
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook
 from reperform.replayer.replay import Replay, Replayed
+from reperform.tests.evidence.ledger import Ledger
 
 START = 1_790_000_000_000  # an arbitrary moment, milliseconds since 1970
 BANK, DOCKET = "Harbour Bank", "Docket Office"
@@ -79,6 +80,7 @@ class World:
     patience: Patience = QUICK
     make_docket: Callable[[Path], Docket] = FolderDocket
     rings: dict[str, KeyRing] = field(default_factory=dict)
+    witnesses: int | None = None  # how many organisations witness the log; without a number there is none
 
     def __post_init__(self) -> None:
         names = (BANK, DOCKET, *self.panel)
@@ -86,6 +88,7 @@ class World:
         post_quantum = self.suite is not Suite.ED25519
         for node in (node for name in names for node in nodes[name] if node not in self.rings):
             self.rings[node] = KeyRing.generate(post_quantum=post_quantum)
+        self.ledger = Ledger.of(KeyRing.generate(post_quantum=True), post_quantum=post_quantum)
         self.root = [self.rings.get(name, KeyRing.generate()).signing for name in ROOTS]
         self.roots = RootKeys(tuple(key.public for key in self.root), 2)
         roles = {BANK: OrganisationRole.OPERATOR, DOCKET: OrganisationRole.DOCKET}
@@ -106,6 +109,8 @@ class World:
             ),
             quorum=self.quorum,
             suite=self.suite,
+            log=None if self.witnesses is None else self.ledger.on_roster(),
+            witnesses=self.witnesses or 0,
         )
         self.roster_envelope = Envelope.sign(self.roster, self.root[:2])
         (self.folder / "docket").mkdir(parents=True, exist_ok=True)
@@ -131,13 +136,22 @@ class World:
             output=Commitment.make(Role.OUTPUT, opening.output, opening.output_key),
             roster=self.roster.roster_id,
             time=self.now,
-            checkpoint=None,
+            checkpoint=None if self.witnesses is None else self.ledger.checkpoint(),
         )
         return DecisionFile(Envelope.sign(receipt, self.rings[BANK].signers), opening)
 
+    def inclusion(self, receipt: Envelope, by: Sequence[str] = ()) -> str:
+        """The proof that the bank's log holds a receipt, witnessed by these; by default the whole panel."""
+        index, ledger = len(self.ledger.entries), self.ledger.with_entries(receipt)
+        witnesses = [(node, self.roster.signers(self.rings[node.name])) for node in self.roster.panel()]
+        chosen = [each for each in witnesses if not by or each[0].name in by]
+        return ledger.prove(index, ledger.note(chosen, self.now // 1000))
+
     def filing(self, decision: DecisionFile, docket: str = DOCKET) -> FiledDecision:
-        """A dispute of this world's filer, not filed yet."""
-        return FiledDecision.of(decision, self.filer_keys, self.rings[docket].signing.public.key_id)
+        """A dispute of this world's filer, not filed yet; with the proof that the receipt stands in the log, if any."""
+        inclusion = None if self.witnesses is None else self.inclusion(decision.receipt)
+        name = self.rings[docket].signing.public.key_id
+        return FiledDecision.of(decision, self.filer_keys, name, inclusion=inclusion)
 
     def file(self, decision: DecisionFile) -> tuple[FiledDecision, Filer]:
         """File a dispute."""

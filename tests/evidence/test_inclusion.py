@@ -113,6 +113,14 @@ def _unsigned() -> str:
     return str(replace(good, checkpoint=Note(good.checkpoint.text, rest)))
 
 
+def _forged() -> str:
+    """The log's name and key id over another's signature."""
+    good = Proof.parse(SCENE.inclusion(RECEIPT).encode())
+    first, *rest = good.checkpoint.signatures
+    forged = replace(first, value=ring("a stranger").signing.sign(good.checkpoint.text.encode()))
+    return str(replace(good, checkpoint=Note(good.checkpoint.text, (forged, *rest))))
+
+
 def _moved_signature() -> str:
     """The cosignature of another checkpoint of the same log."""
     good = Proof.parse(SCENE.inclusion(RECEIPT).encode())
@@ -128,6 +136,7 @@ def _moved_signature() -> str:
         (_other_entry, ProofRefusedError, "not proved that this is entry 2"),
         (_other_log, NotWitnessedError, "not signed by log"),
         (_unsigned, NotWitnessedError, "not signed by log"),
+        (_forged, SignatureRefusedError, "does not verify"),
         (_moved_signature, SignatureRefusedError, "does not verify"),
         (lambda: "", MalformedError, "not a proof of inclusion"),
         (lambda: SCENE.inclusion(RECEIPT) + "\n", MalformedError, "a note"),
