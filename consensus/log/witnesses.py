@@ -75,8 +75,13 @@ class Witnesses:
         for witness in self._witnesses:
             # A daemon: a witness that answers a byte a minute keeps nobody from ending.
             threading.Thread(target=witness.ask, args=(note, checkpoint, proving, answers.put), daemon=True).start()
-        end, left, signatures, refusals = time.monotonic() + self._patience, len(self._witnesses), [], {}
-        witnessed = False
+        end, left, refusals, witnessed = (
+            time.monotonic() + self._patience,
+            len(self._witnesses),
+            dict[str, str](),
+            False,
+        )
+        found: dict[tuple[str, bytes], NoteSignature] = {}  # a note has one signature of each key
         while left and not (witnessed and rosters[-1].witnesses):
             try:
                 address, answer = answers.get(timeout=max(0.0, end - time.monotonic()))
@@ -84,12 +89,12 @@ class Witnesses:
                 break
             left -= 1
             try:
-                signatures += _verified(answer, note, checkpoint, rosters)
+                found |= {(each.name, each.key_id): each for each in _verified(answer, note, checkpoint, rosters)}
             except ReperformError as error:
                 refusals[address] = str(error)
-            witnessed = _witnessed(Note(note.text, (*note.signatures, *signatures)), rosters)
+            witnessed = _witnessed(Note(note.text, (*note.signatures, *found.values())), rosters)
         proving.end()
-        return Gathered(tuple(signatures), witnessed, refusals)
+        return Gathered(tuple(found.values()), witnessed, refusals)
 
 
 class _Proving:
