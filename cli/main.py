@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import typer
 
 from ..evidence.errors import ReperformError
-from . import decide, dispute, docket, export, keys, node, pin, roster, selftest, verify
+from . import decide, dispute, docket, export, keys, log, node, pin, roster, selftest, verify
 from .demo import command as demo
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
 from .watch import StillOpenError
@@ -20,6 +20,7 @@ EXTRAS: Final = {
     **dict.fromkeys(("torch", "numpy", "safetensors", "tokenizers"), "executor"),
     **dict.fromkeys(("sqlalchemy", "alembic", "psycopg", "fastapi", "uvicorn", "prometheus_client"), "server"),
     "httpx": "client",
+    "obstore": "s3",
 }
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("export")(export.export)
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")
+app.add_typer(log.app, name="log")
 app.command("verify")(verify.verify)
 app.command("selftest")(selftest.selftest)
 app.command("demo")(demo.demo)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -14,6 +15,8 @@ from .storage import StorageError, SwappedError
 
 WRITER: Final = ".writer"  # held for as long as somebody writes
 SWAP: Final = ".swap"  # held for a moment, so that to compare and to swap are one
+# How many files are synced at once.
+AT_ONCE: Final = 16
 UNFINISHED: Final = ".unfinished"  # a folder of what is being written
 
 
@@ -22,6 +25,7 @@ class FolderStorage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._syncing = ThreadPoolExecutor(AT_ONCE, "log-sync")
 
     def read(self, path: str, limit: int) -> bytes | None:
         """The bytes of a file."""
@@ -45,11 +49,12 @@ class FolderStorage:
                 self._make(target.parent)
                 self._make(beside.parent)
                 unfinished.append((beside, target))
-                _write(beside, data)
+                with beside.open("xb") as file:
+                    file.write(data)
+            self._sync([beside for beside, _ in unfinished])
             for beside, target in unfinished:
                 beside.replace(target)
-            for folder in {target.parent for _, target in unfinished}:
-                _sync(folder)
+            self._sync({target.parent for _, target in unfinished})
         except OSError as error:
             for beside, _ in unfinished:
                 beside.unlink(missing_ok=True)
@@ -108,6 +113,11 @@ class FolderStorage:
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
 
+    def _sync(self, paths: Collection[Path]) -> None:
+        # All at once: a disk syncs sixteen files in the time of one.
+        for _ in self._syncing.map(_sync, paths):
+            pass
+
     def _refuses(self, what: str, error: OSError) -> StorageError:
         return StorageError(
             f"the log at {self.folder} cannot {what}: {error.strerror or error}",
@@ -115,16 +125,8 @@ class FolderStorage:
         )
 
 
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

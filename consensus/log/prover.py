@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 from ...evidence.encoding import MalformedError
-from ...evidence.tlog.tiles import HASH, MAX_BUNDLE, TILE, Bundle, Tile, decode_bundle, encode_bundle
+from ...evidence.tlog.tiles import MAX_BUNDLE, TILE, Bundle, Tile, decode_bundle, encode_bundle
+from ...evidence.tlog.tree import HASH_BYTES as HASH
 from ...evidence.tlog.tree import Read, consistency_proof, inclusion_proof
 from .edge import Rows, pyramid
 from .storage import Reader, StorageError

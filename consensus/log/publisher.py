@@ -9,7 +9,7 @@ from ...evidence.errors import ReperformError
 from ...evidence.keys import Algorithm, SigningKey
 from ...evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from ...evidence.tlog.cosignature import cosign
-from ...evidence.tlog.note import Note, sign_note
+from ...evidence.tlog.note import MAX_BYTES, Note, sign_note
 from .prover import Prover
 from .storage import Reader, Storage
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .witnesses import Gathered
 
 CHECKPOINT: Final = "checkpoint"
-MAX_NOTE: Final = 256 * 1024
+MAX_NOTE: Final = MAX_BYTES
 
 # The consistency proof between two sizes of the log.
 Prove = Callable[[int, int], Sequence[bytes]]

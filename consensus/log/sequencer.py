@@ -179,12 +179,10 @@ def _read_staging(data: bytes) -> tuple[int, Mapping[str, bytes]]:
     raise MalformedError("the log's staging object is damaged", advice="restore the storage from a copy")
 
 
-def _filled(before: int, files: Mapping[str, bytes]) -> Iterator[str]:
+def _filled(before: int, files: Mapping[str, bytes]) -> Sequence[str]:
     """The full tiles and bundles among files of which there were partial ones."""
-    tiles = [Tile(tile.level, tile.index, TILE) for tile in partial_tiles(before)]
-    for each in (*tiles, Bundle(before // TILE, TILE)):
-        if each.path in files:
-            yield each.path
+    tiles = (Tile(tile.level, tile.index).path for tile in partial_tiles(before))
+    return [path for path in (*tiles, Bundle(before // TILE).path) if path in files]
 
 
 def _load(storage: Storage, committed: Checkpoint) -> Edge:
