@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from .storage import StorageError, SwappedError
+from .storage import MAX_SWAPPED, StorageError, SwappedError
 
 WRITER: Final = ".writer"  # held for as long as somebody writes
 SWAP: Final = ".swap"  # held for a moment, so that to compare and to swap are one
@@ -64,7 +64,7 @@ class FolderStorage:
         """Compare and write while no other process can."""
         with self._lock(SWAP) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if self.read(path, max(len(new), len(old or b"")) + 1) != old:
+            if self.read(path, MAX_SWAPPED) != old:
                 raise SwappedError(f"{path} of the log at {self.folder} was changed by another writer")
             self.write({path: new})
 

@@ -17,7 +17,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import S3Store
 
-from .storage import StorageError, SwappedError
+from .storage import MAX_SWAPPED, StorageError, SwappedError
 
 # How many objects are written at once.
 AT_ONCE: Final = 16
@@ -63,7 +63,7 @@ class ObjectStorage:
 
     def swap(self, path: str, old: bytes | None, new: bytes) -> None:
         """Put an object if the one that is there has the tag of the one that was compared."""
-        found = self._get(path, max(len(new), len(old or b"")) + 1)
+        found = self._get(path, MAX_SWAPPED)
         if (None if found is None else found[0]) != old:
             raise self._swapped(path)
         try:
@@ -74,7 +74,7 @@ class ObjectStorage:
             )
         except SwappedError:
             # The first try of ours may have been done, its answer lost, and the second refused for it.
-            if self.read(path, len(new)) != new:
+            if self.read(path, MAX_SWAPPED) != new:
                 raise self._swapped(path) from None
 
     def delete(self, path: str) -> None:

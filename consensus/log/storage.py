@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...evidence.errors import ReperformError
+
+# Bytes of what changes by compare-and-swap: a note with many signatures is smaller.
+MAX_SWAPPED: Final = 2**20
 
 
 class StorageError(ReperformError):
