@@ -16,7 +16,7 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_HASHES: Final = 63
 MAX_EXTRA: Final = 64 * 1024
 _HEAD: Final = re.compile(
-    re.escape(HEADER) + r"\n(?:extra ([A-Za-z0-9+/]*={0,2})\n)?index (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)"
+    re.escape(HEADER) + r"\n(?:extra ([A-Za-z0-9+/]+={0,2})\n)?index (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)"
 )
 
 
@@ -40,7 +40,7 @@ class Proof:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read a proof strictly: what is read is written again as the same bytes. Raises MalformedError."""
-        if len(data) > MAX_BYTES + MAX_EXTRA:
+        if len(data) > MAX_BYTES + 2 * MAX_EXTRA:  # in base64 it takes a third more
             raise MalformedError("a proof of inclusion that is too large")
         head, _, note = data.partition(b"\n\n")
         try:
@@ -56,6 +56,8 @@ class Proof:
             raise MalformedError("a proof of inclusion has a line that is not in base64") from error
         if len(hashes) > MAX_HASHES or any(len(each) != HASH_BYTES for each in hashes):
             raise MalformedError(f"a proof of inclusion has at most {MAX_HASHES} hashes of {HASH_BYTES} bytes")
+        if extra is not None and len(extra) > MAX_EXTRA:
+            raise MalformedError(f"a proof of inclusion with more than {MAX_EXTRA} bytes besides it")
         proof = cls(int(match[2]), hashes, Note.parse(note), extra)
         if str(proof).encode() != data:
             raise MalformedError("a proof of inclusion is not in its canonical form")

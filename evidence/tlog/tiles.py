@@ -21,7 +21,8 @@ MAX_ENTRY: Final = 2**16 - 1  # bytes
 MAX_BUNDLE: Final = TILE * (2 + MAX_ENTRY)
 _LENGTH: Final = struct.Struct(">H")
 _PATH: Final = re.compile(
-    r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
+    # A log has up to 2**55 tiles on a level: 17 digits. Python reads no number of more than 4,300.
+    r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,5})([0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 )
 
 

@@ -88,8 +88,9 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
     """Raises ProofRefusedError unless the leaf is entry `index` of the tree (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size <= MAX_SIZE:
         raise ProofRefusedError(f"there is no entry {index} in a tree of {size}")
+    _check_hashes(leaf, root, *proof)
     node, last, found = index, size - 1, leaf
-    for sibling in _hashes(proof):
+    for sibling in proof:
         if last == 0:
             raise ProofRefusedError("the proof of inclusion is too long")
         if node & 1 or node == last:
@@ -107,6 +108,7 @@ def check_consistency(old_size: int, old_root: bytes, new_size: int, new_root: b
     """Raises ProofRefusedError unless the newer tree begins with the older one (RFC 9162 §2.1.4.2)."""
     if not 0 <= old_size <= new_size <= MAX_SIZE:
         raise ProofRefusedError(f"a tree of {new_size} entries does not extend one of {old_size}")
+    _check_hashes(*proof)
     if (old_size == 0 and old_root != EMPTY_ROOT) or (new_size == 0 and new_root != EMPTY_ROOT):
         raise ProofRefusedError("a tree without entries has another root")
     if old_size in (0, new_size):
@@ -122,7 +124,7 @@ def _consistent(old_size: int, old_root: bytes, new_size: int, proof: Sequence[b
     while node & 1:
         node, last = node >> 1, last >> 1
     # Node 0: the older tree is complete, and a part of the newer one as it is.
-    path = list(_hashes(proof) if node else (old_root, *_hashes(proof)))
+    path = proof if node else (old_root, *proof)
     if not path:
         raise ProofRefusedError("the proof of consistency is too short")
     older = newer = path[0]
@@ -141,10 +143,9 @@ def _consistent(old_size: int, old_root: bytes, new_size: int, proof: Sequence[b
     return older, newer
 
 
-def _hashes(proof: Sequence[bytes]) -> Sequence[bytes]:
-    if any(len(each) != HASH_BYTES for each in proof):
-        raise ProofRefusedError(f"a proof consists of hashes of {HASH_BYTES} bytes")
-    return proof
+def _check_hashes(*hashes: bytes) -> None:
+    if any(len(each) != HASH_BYTES for each in hashes):
+        raise ProofRefusedError(f"a proof is about, and consists of, hashes of {HASH_BYTES} bytes")
 
 
 def _split(size: int) -> int:
