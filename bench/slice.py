@@ -25,6 +25,8 @@ from reperform.examples.sentence_encoder.pin import pin_encoder
 from reperform.executor.journal import Journal
 from reperform.executor.model import PinnedModel
 from reperform.executor.service import Executor
+from reperform.executor.vault.key import VaultKey
+from reperform.executor.vault.store import OpenVault, Vault
 from reperform.tests.world import BANK, START, World
 
 
@@ -35,8 +37,13 @@ def receipts(folder: Path) -> dict[str, float]:
     model = PinnedModel.load(folder / "mortgage")
     inputs: list[Record] = [record(row) for row in applications()]
     keys = world.rings[BANK]
-    with Journal(folder / "journal", keys.signing.public.key_id) as journal:
-        executor = Executor(model, keys, world.roster, journal, lambda: START)
+    vault_key = VaultKey.generate()
+    Vault.create(folder / "vault", vault_key, 1)
+    with (
+        Journal(folder / "journal", keys.signing.public.key_id) as journal,
+        OpenVault(folder / "vault", vault_key) as vault,
+    ):
+        executor = Executor(model, keys, world.roster, journal=journal, vault=vault, log=None, clock=lambda: START)
         with_evidence, alone = in_turn([lambda: executor.decide(inputs), lambda: model.run(inputs)], 5)
     overhead = (with_evidence - alone) / len(inputs)
     return {

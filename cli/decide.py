@@ -20,6 +20,7 @@ from ..evidence.values import Input, Record, Text
 from ..executor.refusal import InputError
 from .output import AsJson, progress, tell
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
+from .vault_key import VaultKeyCommand, VaultKeyFile, read_vault_key
 
 if TYPE_CHECKING:
     from ..executor.model import PinnedModel
@@ -32,18 +33,22 @@ def decide(
     roster: RosterFiles,
     roots: RootsFile,
     journal: Annotated[Path, typer.Option(help="The executor's journal.", show_default=False)],
+    vault: Annotated[Path, typer.Option(help="The vault for the openings.", show_default=False)],
     out: Annotated[Path, typer.Option(help="A folder for the decision files.", show_default=False)],
+    vault_key: VaultKeyFile = None,
+    vault_key_command: VaultKeyCommand = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide every input and write a decision file for each: the receipt and its opening, for the subject.
 
     Example: reperform decide applications.csv --model models/mortgage --key bank.key --roster roster.dsse
-    --roots roots.json --journal bank.journal --out decisions/
+    --roots roots.json --journal bank.journal --vault bank.vault --vault-key /media/key/bank.vault-key --out decisions/
     """
     from ..executor.journal import Journal
     from ..executor.model import PinnedModel
     from ..executor.selftest import selftest
     from ..executor.service import Executor
+    from ..executor.vault.store import OpenVault
 
     values = read_inputs(inputs)
     in_force = read_rosters(roster, roots)[-1].document
@@ -53,9 +58,11 @@ def decide(
     pinned = PinnedModel.load(model)
     _check(pinned, values, inputs)
     selftest()  # a machine that computes something else must not decide
-    make_folder(out)
-    with Journal(journal, keys.signing.public.key_id) as opened, progress.status(f"deciding {len(values)} inputs"):
-        decisions = Executor(pinned, keys, in_force, opened, now).decide(values)
+    with OpenVault(vault, read_vault_key(vault_key, vault_key_command)) as kept:
+        make_folder(out)
+        with Journal(journal, keys.signing.public.key_id) as opened, progress.status(f"deciding {len(values)} inputs"):
+            executor = Executor(pinned, keys, in_force, journal=opened, vault=kept, log=None, clock=now)
+            decisions = executor.decide(values)
     for decision in decisions:
         write_decision(out, decision.file)
     counts: dict[str, int] = {}

@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import typer
 
 from ..evidence.errors import ReperformError
-from . import decide, dispute, docket, export, keys, log, node, pin, roster, selftest, verify
+from . import decide, dispute, docket, keys, log, node, pin, roster, selftest, vault, verify
 from .demo import command as demo
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
 from .watch import StillOpenError
@@ -34,7 +34,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(roster.app, name="roster")
 app.command("pin")(pin.pin)
 app.command("decide")(decide.decide)
-app.command("export")(export.export)
+app.add_typer(vault.app, name="vault")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")

@@ -62,25 +62,12 @@ class KeyRing:
         encryption = NoEncryption() if password is None else BestAvailableEncryption(password)
         private = [key.private for key in self.signers] + [self.sealing.private]
         blocks = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in private]
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
-            raise KeyFileError(f"{path} exists", advice="keys are never overwritten; choose another name") from error
-        except OSError as error:
-            raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(b"".join(blocks))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            path.unlink(missing_ok=True)  # half a key file would be in the way of the next try
-            raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+        write_private(path, b"".join(blocks))
 
     @classmethod
     def read(cls, path: Path, password: bytes | None = None) -> Self:
         """Read a key file. Raises KeyFileError."""
-        data = _read_private(path)
+        data = read_private(path)
         blocks = [match.group(0) for match in _BLOCK.finditer(data)]
         if not blocks or b"".join(blocks) != data:
             raise KeyFileError(f"{path} is not a reperform key file", advice="make one with `reperform keys new`")
@@ -93,7 +80,26 @@ class KeyRing:
         return cls(signing[0], sealing[0], post_quantum[0] if post_quantum else None)
 
 
-def _read_private(path: Path) -> bytes:
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner can read. Never overwrites. Raises KeyFileError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise KeyFileError(f"{path} exists", advice="keys are never overwritten; choose another name") from error
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key file would be in the way of the next try
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file that nobody else can read. Raises KeyFileError."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & (0o037 if _is_credential(path) else 0o077):

@@ -1,6 +1,6 @@
 """Sealing to one recipient: HPKE (RFC 9180), base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305.
 
-`info` binds a sealed message to its place: the purpose, the case (or decision), and the recipient. A message
+`info` binds a sealed message to its place: the purpose, the case, and the recipient. A message
 cut out of one case does not open in another.
 
 A message is padded before it is sealed: ciphertexts stand in evidence packs, and from the length of a
@@ -32,7 +32,6 @@ class SealBrokenError(ReperformError):
 class Purpose(StrEnum):
     """What a sealed message is for."""
 
-    STORED_OPENING = "stored-opening/v1"
     PANEL_OPENING = "panel-opening/v1"
     OUTPUT_KEY = "output-key/v1"
     ANSWER = "answer/v1"
@@ -61,17 +60,17 @@ class SealingKey:
             padded = SUITE.decrypt(sealed, self.private, info=_info(purpose, context, self.public))
         except (InvalidTag, ValueError) as error:
             raise SealBrokenError(f"a sealed {purpose} does not open with this key in this place") from error
-        message = padded.rstrip(b"\x00")[:-1]
-        if _pad(message) != padded:
-            raise SealBrokenError(f"a sealed {purpose} is not padded as it must be")
-        return message
+        try:
+            return unpad(padded)
+        except MalformedError as error:
+            raise SealBrokenError(f"a sealed {purpose} is not padded as it must be") from error
 
 
 def seal(message: bytes, recipient: bytes, *, purpose: Purpose, context: bytes) -> bytes:
     """Seal `message` to the X25519 public key `recipient` (32 bytes)."""
     check_sealing_key(recipient)
     public = X25519PublicKey.from_public_bytes(recipient)
-    return SUITE.encrypt(_pad(message), public, info=_info(purpose, context, recipient))
+    return SUITE.encrypt(pad(message), public, info=_info(purpose, context, recipient))
 
 
 def check_sealing_key(public: bytes) -> None:
@@ -84,9 +83,17 @@ def check_sealing_key(public: bytes) -> None:
         raise MalformedError("a sealing key that nothing can be sealed to") from error
 
 
-def _pad(message: bytes) -> bytes:
+def pad(message: bytes) -> bytes:
     """Fill up to whole blocks: one bit, then zeros (ISO/IEC 9797-1, padding method 2)."""
     return message + b"\x80" + bytes(-(len(message) + 1) % BLOCK_BYTES)
+
+
+def unpad(padded: bytes) -> bytes:
+    """What was filled up. Raises MalformedError."""
+    message = padded.rstrip(b"\x00")[:-1]
+    if pad(message) != padded:
+        raise MalformedError("not padded as it must be")
+    return message
 
 
 def _info(purpose: Purpose, context: bytes, recipient: bytes) -> bytes:

@@ -1,13 +1,14 @@
 """The executor's journal: numbers are reserved on disk before the model runs, so that none can be dropped quietly.
 
 One SQLite file (write-ahead log, every commit synced). A reserved number ends as a receipt or as an
-abandonment; what a crash left open is found at the next start.
+abandonment; what a crash left open is found at the next start. The journal holds what is signed, never what was
+decided about whom: openings stand in the vault.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +18,30 @@ from typing import Final, Self
 
 from ..evidence.digest import Digest
 from ..evidence.documents import from_bytes, to_bytes
-from ..evidence.dsse import Envelope
+from ..evidence.dsse import Envelope, payload_type
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
-from ..evidence.receipt import DECISION_ID_BYTES
+from ..evidence.receipt import DECISION_ID_BYTES, Abandonment
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS executor (
+VERSION: Final = 2
+SCHEMA: Final = f"""
+BEGIN;
+CREATE TABLE executor (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     key_id BLOB NOT NULL CHECK (length(key_id) = 32)
-);
-CREATE TABLE IF NOT EXISTS entry (
+) STRICT;
+CREATE TABLE entry (
     sequence INTEGER PRIMARY KEY CHECK (sequence >= 0),
     decision BLOB NOT NULL UNIQUE,
-    envelope BLOB,          -- the receipt or abandonment; NULL while the number is only reserved
-    sealed_opening BLOB     -- NULL for an abandonment
-);
-CREATE INDEX IF NOT EXISTS reserved ON entry (sequence) WHERE envelope IS NULL;
+    envelope BLOB,            -- the receipt or abandonment; NULL while the number is only reserved
+    abandoned INTEGER,        -- whether it is an abandonment
+    log_index INTEGER UNIQUE  -- where it stands in the log; NULL until that is known
+) STRICT;
+CREATE INDEX reserved ON entry (sequence) WHERE envelope IS NULL;
+CREATE INDEX unlogged ON entry (sequence) WHERE envelope IS NOT NULL AND log_index IS NULL;
+CREATE INDEX abandoned ON entry (sequence) WHERE abandoned;
+PRAGMA user_version = {VERSION};
+COMMIT;
 """
 
 
@@ -55,11 +63,16 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of a number."""
+    """What became of a number: a receipt or an abandonment, and its index in the log, once that is known."""
 
     sequence: int
     envelope: Envelope
-    sealed_opening: bytes | None
+    index: int | None = None
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the number was given up."""
+        return self.envelope.payload_type == payload_type(Abandonment)
 
 
 class Journal:
@@ -84,7 +97,15 @@ class Journal:
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(SCHEMA)
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 0 and self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+                self._database.executescript(SCHEMA)
+                version = VERSION
+            if version != VERSION:
+                raise JournalError(
+                    f"{self.path} is no journal of version {VERSION}",
+                    advice="run the version of reperform that made it, or name another file",
+                )
             owner = self._database.execute("SELECT key_id FROM executor").fetchone()
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte of extended codes
@@ -128,18 +149,53 @@ class Journal:
         with self._transaction():
             for entry in entries:
                 changed = self._database.execute(
-                    "UPDATE entry SET envelope = ?, sealed_opening = ? WHERE sequence = ? AND envelope IS NULL",
-                    (to_bytes(entry.envelope), entry.sealed_opening, entry.sequence),
+                    "UPDATE entry SET envelope = ?, abandoned = ? WHERE sequence = ? AND envelope IS NULL",
+                    (to_bytes(entry.envelope), entry.abandoned, entry.sequence),
                 )
                 if changed.rowcount != 1:
                     raise JournalError(f"number {entry.sequence} is not reserved, or settled already")
 
+    def place(self, indices: Mapping[int, int]) -> None:
+        """Write down where settled numbers stand in the log: index by number. All or none; on disk when this returns.
+
+        Raises JournalError for a number that has a place already, and for an index that is another number's.
+        """
+        with self._transaction():
+            for sequence, index in indices.items():
+                changed = self._database.execute(
+                    "UPDATE OR IGNORE entry SET log_index = ? "
+                    "WHERE sequence = ? AND envelope IS NOT NULL AND log_index IS NULL",
+                    (index, sequence),
+                )
+                if changed.rowcount != 1:
+                    raise JournalError(f"number {sequence} cannot stand at index {index} of the log")
+
     def entries(self) -> Iterator[Entry]:
         """Every settled number, in order."""
-        query = "SELECT sequence, envelope, sealed_opening FROM entry WHERE envelope IS NOT NULL ORDER BY sequence"
+        return self._entries("envelope IS NOT NULL")
+
+    def unlogged(self, limit: int) -> tuple[Entry, ...]:
+        """The first `limit` settled numbers of which it is not known that they stand in the log."""
+        return tuple(self._entries("envelope IS NOT NULL AND log_index IS NULL", limit))
+
+    def abandoned(self) -> tuple[bytes, ...]:
+        """The ids of the decisions that were given up."""
         with self._reading():
-            for sequence, envelope, sealed in self._database.execute(query):
-                yield Entry(sequence, from_bytes(Envelope, envelope), sealed)
+            return tuple(
+                decision for (decision,) in self._database.execute("SELECT decision FROM entry WHERE abandoned")
+            )
+
+    def logged(self) -> int:
+        """The size that the log has at least: one more than the highest index that is known."""
+        with self._reading():
+            (size,) = self._database.execute("SELECT coalesce(max(log_index) + 1, 0) FROM entry").fetchone()
+        return int(size)
+
+    def _entries(self, which: str, limit: int = -1) -> Iterator[Entry]:
+        query = f"SELECT sequence, envelope, log_index FROM entry WHERE {which} ORDER BY sequence LIMIT ?"  # noqa: S608
+        with self._reading():
+            for sequence, envelope, index in self._database.execute(query, (limit,)):
+                yield Entry(sequence, from_bytes(Envelope, envelope), index)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

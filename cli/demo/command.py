@@ -19,12 +19,13 @@ from ...evidence.pack import Pack
 from ..output import BAD_INPUT, AsJson, progress, tell
 from ..trust import now, read_rosters
 from .forger import forgeries
-from .parties import BANK, DemoError, Stage
+from .parties import BANK, DemoError, Stage, reperform
 
 if TYPE_CHECKING:
     from ...executor.service import Decision
 
 MARKER: Final = ".reperform-demo"
+DAYS: Final = 1827  # five years: how long the bank keeps its decisions
 
 
 @dataclass
@@ -121,7 +122,9 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
     from ...executor.journal import Journal
     from ...executor.model import PinnedModel
     from ...executor.selftest import selftest
-    from ...executor.service import Executor
+    from ...executor.service import Executor, Model
+    from ...executor.vault.key import VaultKey
+    from ...executor.vault.store import OpenVault
     from .bank import Claiming, Editing, move_one_ulp
 
     with progress.status("testing this machine's arithmetic; the first time, compiling it, about a minute"):
@@ -135,18 +138,29 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
         stage.write_roster()
     roster = read_rosters([stage.roster], stage.roots)[-1].document
     keys = stage.keys(BANK)
-    with Journal(stage.home(BANK) / "journal", keys.signing.public.key_id) as journal:
+    vault, vault_key = stage.home(BANK) / "vault", stage.folder / "elsewhere" / "vault-key"
+    vault_key.parent.mkdir()
+    reperform("vault", "key", str(vault_key))
+    reperform("vault", "init", str(vault), "--days", str(DAYS), "--vault-key", str(vault_key))
+    with (
+        Journal(stage.home(BANK) / "journal", keys.signing.public.key_id) as journal,
+        OpenVault(vault, VaultKey.read(vault_key)) as kept,
+    ):
+
+        def executor(running: Model) -> Executor:
+            return Executor(running, keys, roster, journal=journal, vault=kept, log=None, clock=now)
+
         with progress.status(f"deciding {len(inputs):,} applications, one receipt each"):
             begun = time.monotonic()
-            decisions = Executor(model, keys, roster, journal, now).decide(inputs)
+            decisions = executor(model).decide(inputs)
             seconds = time.monotonic() - begun
         with progress.status("the bank prepares two dishonest answers"):
             tampered = move_one_ulp(pinned, stage.home(BANK) / "tampered", inputs, [d.output for d in decisions])
             approved = next(i for i, d in enumerate(decisions) if d.output.decision == "approve")
             claiming = Claiming(model.manifest, model.model_id, tampered.model)
             editing = Editing(model.manifest, model.model_id, model)
-            by_ulp = Executor(claiming, keys, roster, journal, now).decide([inputs[tampered.shows_on]])[0]
-            by_hand = Executor(editing, keys, roster, journal, now).decide([inputs[approved]])[0]
+            by_ulp = executor(claiming).decide([inputs[tampered.shows_on]])[0]
+            by_hand = executor(editing).decide([inputs[approved]])[0]
     for decision in decisions:
         write_file(stage.folder / "receipts" / f"{decision.sequence:06d}.dsse", to_bytes(decision.file.receipt))
     declined = [decision for decision in decisions if decision.output.decision == "decline"]

@@ -18,6 +18,8 @@ from reperform.evidence.dsse import Envelope
 from reperform.evidence.pack import Pack
 from reperform.evidence.receipt import DecisionFile, parse_input
 from reperform.evidence.values import Record, Text
+from reperform.executor.vault.key import VaultKey
+from reperform.executor.vault.store import Vault
 from reperform.tests.cli.conftest import Demo
 from reperform.tests.cli.run import refused, reperform
 from reperform.tests.world import BANK as BANK_NAME
@@ -139,9 +141,16 @@ def test_the_exported_attestation_is_in_toto_for_other_tools(demo: Demo, tmp_pat
 
 
 def decide(demo: Demo, inputs: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    journal, out = home / "journal", home / "out"
-    options = ("--model", f"{BANK}/model", "--key", f"{BANK}/node.key", "--journal", journal, "--out", out, *TRUST)
+    options = ("--model", f"{BANK}/model", "--key", f"{BANK}/node.key", *files_of(home), *TRUST)
     return reperform("decide", inputs, *options, at=demo.home)
+
+
+def files_of(home: Path) -> tuple[str | Path, ...]:
+    """The options of `decide` for its files, all in one folder; the vault is made."""
+    key = home / "vault-key"
+    VaultKey.generate().write(key)
+    Vault.create(home / "vault", VaultKey.read(key), 30)
+    return ("--journal", home / "journal", "--vault", home / "vault", "--vault-key", key, "--out", home / "out")
 
 
 def application(demo: Demo) -> dict[str, str | None]:
@@ -186,8 +195,8 @@ def test_a_csv_file_is_decided_row_by_row(demo: Demo, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     written = sorted((tmp_path / "out").iterdir())
     assert [path.name.partition("-")[0] for path in written] == [f"{n:09d}" for n in range(3)]
-    again = ("--key", f"{BANK}/node.key", "--out", tmp_path / "again")
-    assert reperform("export", tmp_path / "journal", *again, at=demo.home).returncode == 0
+    again = ("--vault-key", "vault-key", "--all", "--out", "again")
+    assert reperform("vault", "export", "vault", *again, at=tmp_path).returncode == 0
     exported = sorted((tmp_path / "again").iterdir())
     assert [(path.name, path.read_bytes()) for path in exported] == [(p.name, p.read_bytes()) for p in written]
 
@@ -256,7 +265,7 @@ def test_an_expired_roster_is_refused_by_who_would_sign_under_it(demo: Demo, tmp
     trust = ("--roster", tmp_path / "roster.dsse", "--roots", tmp_path / "roots.json")
     world.rings[BANK_NAME].write(tmp_path / f"{BANK_NAME}.key")
     (tmp_path / "in.jsonl").write_text(json.dumps(application(demo)))
-    files = ("--journal", tmp_path / "journal", "--out", tmp_path / "out")
+    files = files_of(tmp_path)
     model = ("--model", f"{BANK}/model")
     bank = ("decide", tmp_path / "in.jsonl", *model, "--key", tmp_path / f"{BANK_NAME}.key", *files)
     assert "has expired; get the current epoch" in refused(reperform(*bank, *trust, at=demo.home))

@@ -1,8 +1,9 @@
-"""An executor in a process of its own that decides a batch and is killed at a chosen SQL statement.
+"""An executor in a process of its own that decides a batch and is killed at a chosen step.
 
-    python killed_executor.py FOLDER STATEMENT BATCH
+    python killed_executor.py FOLDER STEP BATCH
 
-It prints the numbers that it handed out, then "alive". STATEMENT 0 kills nobody.
+A step is a statement of the journal or the vault that is about to run, or the moment before or after a write of the
+log: together, before and after every write. It prints what it handed out, then "alive". STEP 0 kills nobody.
 """
 
 from __future__ import annotations
@@ -10,62 +11,57 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from reperform.evidence.digest import Digest
-from reperform.evidence.documents import from_bytes, to_bytes
+from reperform.evidence.documents import from_bytes
 from reperform.evidence.keyfile import KeyRing
-from reperform.evidence.manifest import Manifest
 from reperform.evidence.roster import Roster
-from reperform.evidence.values import Input, Output, Record
+from reperform.evidence.values import Record
 from reperform.executor.journal import Journal
 from reperform.executor.service import Executor
-from reperform.tests.world import MANIFEST, START, model
+from reperform.executor.vault import database
+from reperform.tests.protocol.executors import FileLog, FunctionModel, vault_of
+from reperform.tests.world import START
 
 
-class FunctionModel:
-    """The function of tests/world.py as a pinned model."""
+class Steps:
+    """Counts; kills its process at one."""
 
-    @property
-    def manifest(self) -> Manifest:
-        """What it is."""
-        return MANIFEST
+    def __init__(self, last: int) -> None:
+        self.seen, self.last = 0, last
 
-    @property
-    def model_id(self) -> Digest:
-        """Its name."""
-        return MANIFEST.model_id
-
-    def run(self, inputs: Sequence[Input]) -> list[Output]:
-        """One output per input."""
-        return [model(to_bytes(value)) for value in inputs]
+    def __call__(self, _: str = "") -> None:
+        """One step."""
+        self.seen += 1
+        if self.seen == self.last:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-class KilledJournal(Journal):
-    """A journal whose process dies when the database is about to run its `statement`-th statement."""
+def count(steps: Steps) -> None:
+    """Have every journal and vault of this process count its statements."""
+    begin, prepare = Journal._begin, database.Database._prepare
 
-    statement = 0
+    def journal(self: Journal) -> None:
+        self._database.set_trace_callback(steps)
+        begin(self)
 
-    def _begin(self) -> None:
-        seen = [0]
+    def vault(self: database.Database) -> None:
+        self._connection.set_trace_callback(steps)
+        prepare(self)
 
-        def trace(_: str) -> None:
-            seen[0] += 1
-            if seen[0] == self.statement:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        self._database.set_trace_callback(trace)
-        super()._begin()
+    Journal._begin, database.Database._prepare = journal, vault  # type: ignore[method-assign]
 
 
-def main(folder: Path, statement: int, batch: int) -> None:
+def main(folder: Path, step: int, batch: int) -> None:
     """Decide one batch."""
     keys = KeyRing.read(folder / "bank.key")
     roster = from_bytes(Roster, (folder / "roster").read_bytes())
-    KilledJournal.statement = statement
-    with KilledJournal(folder / "journal", keys.signing.public.key_id) as journal:
-        executor = Executor(FunctionModel(), keys, roster, journal, lambda: START)
+    steps = Steps(step)
+    count(steps)
+    with Journal(folder / "journal", keys.signing.public.key_id) as journal, vault_of(folder) as vault:
+        log = FileLog(folder / "log", steps) if roster.log else None
+        parts = (FunctionModel(), keys, roster)
+        executor = Executor(*parts, journal=journal, vault=vault, log=log, clock=lambda: START)
         for decision in executor.decide([Record.of({"income": str(i)}) for i in range(batch)]):
             print(decision.sequence, decision.file.receipt.payload.hex(), flush=True)
         print("alive")

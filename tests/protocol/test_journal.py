@@ -17,8 +17,7 @@ from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.receipt import Abandonment, AbandonReason, Receipt, open_abandonment, open_receipt
 from reperform.evidence.roster import RosterRefusedError
 from reperform.executor.journal import Entry, Journal, JournalError
-from reperform.executor.service import Executor
-from reperform.tests.protocol.killed_executor import FunctionModel
+from reperform.tests.protocol.executors import FileLog, executor_of, read_envelopes, tree_hash, vault_of, with_log
 from reperform.tests.world import BANK, World
 
 SCRIPT: Final = Path(__file__).with_name("killed_executor.py")
@@ -45,7 +44,9 @@ def decide(world: World, statement: int, limit: int | None = None) -> subprocess
 def bank(world: World) -> World:
     """A world whose bank can be started from disk."""
     world.rings[BANK].write(world.folder / "bank.key")
+    world.roster = with_log(world)
     (world.folder / "roster").write_bytes(to_bytes(world.roster))
+    vault_of(world.folder).__exit__(None, None, None)
     return world
 
 
@@ -56,11 +57,11 @@ def read(world: World) -> list[Entry]:
         return list(journal.entries())
 
 
-def test_killed_at_every_statement_every_number_ends_as_receipt_or_abandonment(bank: World) -> None:
+def test_killed_at_every_step_every_number_is_accounted_for_once_everywhere(bank: World) -> None:
     handed_out: dict[int, str] = {}
     kills = 0
-    for statement in range(1, 100):
-        done = decide(bank, statement)
+    for step in range(1, 200):
+        done = decide(bank, step)
         for line in done.stdout.splitlines()[: BATCH if done.returncode == 0 else None]:
             sequence, receipt = line.split()
             assert int(sequence) not in handed_out
@@ -69,30 +70,48 @@ def test_killed_at_every_statement_every_number_ends_as_receipt_or_abandonment(b
             break
         assert done.returncode == -signal.SIGKILL, done.stderr
         kills += 1
-    assert kills > 15
+    assert kills > 40
     assert decide(bank, 0).returncode == 0
     entries = read(bank)
     assert [entry.sequence for entry in entries] == list(range(len(entries)))
     receipts, abandoned = {}, 0
-    for entry in entries:
-        if entry.envelope.payload_type == payload_type(Receipt):
-            signed = open_receipt(entry.envelope, bank.roster)
-            assert signed.document.sequence == entry.sequence
-            receipts[entry.sequence] = entry.envelope.payload.hex()
-        else:
-            given_up = open_abandonment(entry.envelope, bank.roster).document
-            assert (given_up.sequence, given_up.reason) == (entry.sequence, AbandonReason.CRASHED)
-            abandoned += 1
+    with vault_of(bank.folder) as vault:
+        openings = {kept.decision: kept for kept in vault.everything()}
+        for entry in entries:
+            if not entry.abandoned:
+                signed = open_receipt(entry.envelope, bank.roster)
+                assert signed.document.sequence == entry.sequence
+                receipts[entry.sequence] = entry.envelope.payload.hex()
+                file = vault.read(openings.pop(signed.document.decision))
+                assert file.receipt == entry.envelope
+            else:
+                given_up = open_abandonment(entry.envelope, bank.roster).document
+                assert (given_up.sequence, given_up.reason) == (entry.sequence, AbandonReason.CRASHED)
+                abandoned += 1
+    assert openings == {}  # none that nobody knows of
     assert handed_out.items() <= receipts.items()
     assert abandoned >= BATCH
+    assert len(receipts) > len(handed_out)  # of who was killed between signing and handing out
     decisions = [_decision(entry) for entry in entries]
     assert len(set(decisions)) == len(decisions)
+    log = FileLog(bank.folder / "log")
+    assert sorted(entry.index or 0 for entry in entries) == list(range(len(log.entries)))
+    envelopes = read_envelopes(log)
+    for entry in entries:
+        index = entry.index or 0
+        assert envelopes[index] == entry.envelope
+        seen = _issued(entry).checkpoint
+        assert seen is not None
+        assert seen.size <= index
+        assert seen.root.value == tree_hash(log.entries[: seen.size])
+
+
+def _issued(entry: Entry) -> Receipt | Abandonment:
+    return entry.envelope.parse(Abandonment) if entry.abandoned else entry.envelope.parse(Receipt)
 
 
 def _decision(entry: Entry) -> bytes:
-    if entry.envelope.payload_type == payload_type(Receipt):
-        return entry.envelope.parse(Receipt).decision
-    return entry.envelope.parse(Abandonment).decision
+    return _issued(entry).decision
 
 
 def test_a_second_process_is_refused_while_the_first_one_works(bank: World) -> None:
@@ -122,11 +141,14 @@ def test_a_journal_of_another_key_is_refused_and_not_locked(bank: World) -> None
 
 def test_a_wrong_key_that_takes_no_number_leaves_a_fresh_journal_to_the_right_one(bank: World) -> None:
     stranger, place = KeyRing.generate(), bank.folder / "journal"
-    with Journal(place, stranger.signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
-        Executor(FunctionModel(), stranger, bank.roster, journal, lambda: bank.now)
-    bank.now, moment = bank.roster.valid_until + 1, bank.now
-    with Journal(place, bank.rings[BANK].signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
-        Executor(FunctionModel(), bank.rings[BANK], bank.roster, journal, lambda: bank.now)
+    log, own = FileLog(bank.folder / "log"), bank.rings[BANK]
+    with vault_of(bank.folder) as vault:
+        bank.rings[BANK] = stranger
+        with Journal(place, stranger.signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
+            executor_of(bank, journal, vault, log)
+        bank.rings[BANK], bank.now, moment = own, bank.roster.valid_until + 1, bank.now
+        with Journal(place, own.signing.public.key_id) as journal, pytest.raises(RosterRefusedError):
+            executor_of(bank, journal, vault, log)
     bank.now = moment
     assert decide(bank, 0).returncode == 0
     assert len(read(bank)) == BATCH
@@ -161,13 +183,13 @@ def test_a_place_that_is_no_folder_is_refused(bank: World) -> None:
 
 @pytest.mark.parametrize("room", [0, 4096, 16384, 40960, 61440])
 def test_a_full_disk_gives_an_error_and_no_half_decision(bank: World, room: int) -> None:
-    """The largest files here are the journal and its write-ahead log; the limit is on each."""
+    """The largest files here are those of the journal and of the vault; the limit is on each."""
     done = decide(bank, 0, limit=room)
     if done.returncode == 0:
         assert room > 40000
         assert len(read(bank)) == BATCH
         return
-    assert "JournalError" in done.stderr
+    assert "JournalError" in done.stderr or "VaultError" in done.stderr
     assert "Traceback" in done.stderr  # the command line, which this script is not, would print the last line
     assert done.stdout == ""
     assert decide(bank, 0).returncode == 0
@@ -192,8 +214,40 @@ def test_a_number_is_settled_once(bank: World) -> None:
     with Journal(bank.folder / "journal", bank.rings[BANK].signing.public.key_id) as journal:
         (number,) = journal.reserve(1)
         assert number.sequence == BATCH
-        for wrong in (settled[0], Entry(99, settled[0].envelope, None)):
+        for wrong in (settled[0], Entry(99, settled[0].envelope)):
             with pytest.raises(JournalError, match="is not reserved, or settled already"):
-                journal.record([Entry(number.sequence, settled[0].envelope, None), wrong])
+                journal.record([Entry(number.sequence, settled[0].envelope), wrong])
         assert journal.open_reservations() == (number,)  # all or none
         assert list(journal.entries()) == settled
+
+
+def test_a_place_in_the_log_is_written_down_once_for_one_number(bank: World) -> None:
+    assert decide(bank, 0).returncode == 0
+    settled = read(bank)
+    assert [entry.index for entry in settled] == [0, 1]
+    with Journal(bank.folder / "journal", bank.rings[BANK].signing.public.key_id) as journal:
+        (number,) = journal.reserve(1)
+        for wrong in ({0: 2}, {number.sequence: 2}, {9: 2}):
+            with pytest.raises(JournalError, match="cannot stand at index 2 of the log"):
+                journal.place(wrong)
+        journal.record([Entry(number.sequence, settled[0].envelope)])
+        assert [entry.sequence for entry in journal.unlogged(10)] == [number.sequence]
+        with pytest.raises(JournalError, match="number 2 cannot stand at index 1 of the log"):
+            journal.place({number.sequence: 1})
+        assert (journal.logged(), len(journal.unlogged(10))) == (2, 1)
+        journal.place({number.sequence: 7})
+        assert (journal.logged(), journal.unlogged(10)) == (8, ())
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_a_journal_of_another_version_is_refused_and_left_as_it_is(bank: World, version: int) -> None:
+    path = bank.folder / "journal"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE entry (sequence INTEGER PRIMARY KEY, sealed_opening BLOB)")
+        database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+    with pytest.raises(JournalError, match="is no journal of version 2; run the version of reperform that made it"):
+        Journal(path, bank.rings[BANK].signing.public.key_id)
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT name FROM sqlite_schema").fetchall() == [("entry",)]
+    database.close()

@@ -13,23 +13,15 @@ from reperform.evidence.receipt import open_receipt
 from reperform.evidence.roster import RosterRefusedError, Suite
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Record
-from reperform.executor.journal import Journal
 from reperform.executor.service import Executor
-from reperform.tests.protocol.killed_executor import FunctionModel
+from reperform.tests.protocol.executors import executor_of, journal_of, vault_of
 from reperform.tests.protocol.play import verified
-from reperform.tests.world import BANK, DOCKET, PANEL, World
+from reperform.tests.world import DOCKET, PANEL, World
 
 
 def executor(world: World) -> Executor:
-    """The bank's executor, on a journal of its own."""
-    keys = world.rings[BANK]
-    return Executor(
-        FunctionModel(),
-        keys,
-        world.roster,
-        Journal(world.folder / "journal", keys.signing.public.key_id),
-        lambda: world.now,
-    )
+    """The bank's executor, on a journal and a vault of its own."""
+    return executor_of(world, journal_of(world), vault_of(world.folder))
 
 
 def with_key(world: World, change: Callable[[KeyRing], SigningKey | None]) -> World:
