@@ -14,6 +14,7 @@ from ..evidence.inclusion import Place
 from ..evidence.misbehaviour import Misbehaviour, prove
 from ..evidence.pack import Pack
 from ..evidence.tally import Verdict
+from ..evidence.tlog.fork import Fork, prove_fork
 from ..evidence.verify import Verified
 from ..evidence.verify import verify as verify_pack
 from .output import AsJson, describe_input, describe_output, moment, tell
@@ -29,7 +30,9 @@ VERDICTS = {
 
 
 def verify(
-    pack: Annotated[Path, typer.Argument(help="The evidence pack, or a file of `dispute show --export`.")],
+    pack: Annotated[
+        Path, typer.Argument(help="The evidence pack, or a file of `dispute show --export` or `node fork`.")
+    ],
     roots: RootsFile,
     export: Annotated[
         Path | None, typer.Option(help="A folder for the attestation and SLSA summary as DSSE JSON.")
@@ -44,9 +47,11 @@ def verify(
     2: not verified.
     """
     data = read_file(pack)
-    if _charges(data):
-        _prove(data, roots, as_json)
-        return
+    match _kind(data):
+        case Misbehaviour.KIND:
+            return _prove(data, roots, as_json)
+        case Fork.KIND:
+            return _prove_fork(data, roots, as_json)
     verified = verify_pack(data, read_roots(roots))
     if export is not None:
         documents = from_bytes(Pack, data)
@@ -56,13 +61,13 @@ def verify(
     raise typer.Exit(exit_status(verified.verdict))
 
 
-def _charges(data: bytes) -> bool:
-    """Whether these bytes say that they are evidence of misbehaviour."""
+def _kind(data: bytes) -> object:
+    """What these bytes say that they are."""
     try:
         body = decode(data)
     except MalformedError:
-        return False  # what it is instead is for the steps of verify to say
-    return isinstance(body, dict) and body.get("kind") == Misbehaviour.KIND
+        return None  # what it is instead is for the steps of verify to say
+    return body.get("kind") if isinstance(body, dict) else None
 
 
 def _prove(data: bytes, roots: Path, as_json: bool) -> None:
@@ -73,6 +78,17 @@ def _prove(data: bytes, roots: Path, as_json: bool) -> None:
         {"verified": True, "fault": str(proved.fault), "nodes": names, "documents": len(proved.documents)},
         f"PROVED: {proved.fault}, by {' or '.join(names)}",
         f"  {len(proved.documents)} signed documents show it (docs/documents.md)",
+    )
+
+
+def _prove_fork(data: bytes, roots: Path, as_json: bool) -> None:
+    forked = prove_fork(data, read_roots(roots))
+    small, large = forked.small, forked.large
+    tell(
+        as_json,
+        {"verified": True, "fault": "fork", "log": small.origin, "sizes": [small.size, large.size]},
+        f"PROVED: fork, by log {small.origin}",
+        f"  it signed trees of {small.size} and of {large.size} entries that are not one history",
     )
 
 

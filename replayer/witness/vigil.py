@@ -40,6 +40,7 @@ class Vigil:
         `tiles` is where the log is served, `peers` are the monitoring prefixes of other witnesses.
         """
         self._state, self._roots, self._shown, self._tiles, self._peers = state, roots, shown, tiles or Nowhere(), peers
+        self._told = ""
         self._epochs: Sequence[Signed[Roster]] = ()
 
     def epochs(self) -> Sequence[Signed[Roster]]:
@@ -53,8 +54,11 @@ class Vigil:
             shown = self._shown()
             if shown:
                 epochs.learn(shown)
+            self._told = ""
         except ReperformError as error:
-            log.warning("the roster: %s", error)
+            if str(error) != self._told:
+                log.warning("the roster: %s", error)
+            self._told = str(error)
         self._epochs = epochs.known()
 
     @contextmanager

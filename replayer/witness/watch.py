@@ -69,9 +69,11 @@ class Watch:
                 self._memory.forked(origin, to_bytes(fork), now)
                 log.error("log %s has forked: its trees of %d and of %d entries are not one", origin, one[0], other[0])
                 return
+        own = self._memory.cosigned(origin)
         for name, note in seen.items():
-            if name in placed:
-                self._memory.clear(parse_checkpoint(note.text))
+            checkpoint = parse_checkpoint(note.text)
+            if name in placed or (own is not None and own.checkpoint == checkpoint):
+                self._memory.clear(checkpoint)
             else:
                 self._memory.suspect(note)
 
