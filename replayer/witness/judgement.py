@@ -85,7 +85,8 @@ def trust(rosters: Sequence[Roster], rings: Sequence[KeyRing], origin: str, now:
 
     None if it names another log or none, or if none of these keys is a replayer's on it, or that key is revoked.
     """
-    in_force = [roster for roster in rosters if roster.valid_from <= now <= roster.valid_until]
+    signed = now // 1000 * 1000  # cosignatures tell whole seconds, and count if that time is the epoch's
+    in_force = [roster for roster in rosters if roster.valid_from <= signed and now <= roster.valid_until]
     if not in_force or in_force[-1].log is None or in_force[-1].log.origin != origin:
         return None
     roster, gone, signers = in_force[-1], revoked(rosters), list[tuple[str, SigningKey]]()

@@ -186,6 +186,9 @@ def test_nobody_is_trusted_outside_the_rosters_time(scene: Scene) -> None:
     assert trusted(scene, now=roster.valid_from) is not None
     assert trusted(scene, now=roster.valid_until) is not None
     assert trusted(scene, now=roster.valid_from - 1) is None
+    scene.next_epoch(valid_from=START + 500)  # cosignatures are in seconds
+    later = [trusted(scene, now=START + each) for each in (499, 999, 1000)]
+    assert [None if each is None else each.roster.epoch for each in later] == [1, 1, 2]
     assert trusted(scene, now=roster.valid_until + 1) is None
 
 

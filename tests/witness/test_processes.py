@@ -90,6 +90,15 @@ def test_who_is_not_on_the_roster_is_told_so(scene: Scene) -> None:
     assert "is not on epoch 1 of roster 'mortgages'" in refused_log(done.stderr)
 
 
+def test_without_the_extra_that_serves_the_command_names_it(scene: Scene) -> None:
+    scene.write()
+    (scene.world.folder / "uvicorn.py").write_text("raise ModuleNotFoundError(name='uvicorn')")
+    done = reperform(
+        "node", "witness", "--config", scene.configure(NAME), at=scene.world.folder, PYTHONPATH=str(scene.world.folder)
+    )
+    assert refused(done) == "this command needs uvicorn; install reperform with its extra [server]"
+
+
 def test_a_roster_without_a_log_has_no_witnesses(tmp_path: Path) -> None:
     scene = Scene.of(tmp_path, log=None, witnesses=0)
     scene.write()
