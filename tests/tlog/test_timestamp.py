@@ -113,12 +113,20 @@ def test_the_request_is_one_that_openssl_reads(tmp_path: Path) -> None:
     assert timestamp_request(CHECKPOINT) != timestamp_request(replace(CHECKPOINT, size=8))
 
 
-@pytest.mark.parametrize("other", [{"size": 8}, {"origin": "log.example/other"}, {"root": Digest(bytes(32))}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(CHECKPOINT, size=8),
+        replace(CHECKPOINT, origin="log.example/other"),
+        replace(CHECKPOINT, root=Digest(bytes(32))),
+    ],
+    ids=["size", "origin", "root"],
+)
 def test_a_time_stamp_of_one_checkpoint_is_none_of_another(
-    authority: Authority, answer: bytes, other: dict[str, object]
+    authority: Authority, answer: bytes, other: Checkpoint
 ) -> None:
     with pytest.raises(TimestampRefusedError, match="Mismatch between messages"):
-        check_timestamp(answer, replace(CHECKPOINT, **other), authority.roots)
+        check_timestamp(answer, other, authority.roots)
 
 
 def test_an_authority_that_is_not_trusted_says_nothing(tmp_path: Path, answer: bytes) -> None:
