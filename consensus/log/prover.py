@@ -17,8 +17,10 @@ from ...evidence.tlog.tree import Read, consistency_proof, inclusion_proof
 from .edge import Rows, pyramid
 from .storage import Reader, StorageError
 
-# Tiles whose hashes are kept in memory, about 50 kB each: those of the upper levels, which every proof goes through.
+# Tiles whose hashes are kept in memory, about 50 kB each: many of the upper levels, which every proof goes through, and
+# few of level 0, of which there are too many to come again soon.
 KEPT: Final = 256
+KEPT_LEAVES: Final = 8
 
 
 class DamagedError(StorageError):
@@ -30,7 +32,8 @@ class Prover:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._pyramid = lru_cache(KEPT)(self._read_pyramid)
+        self._leaves = lru_cache(KEPT_LEAVES)(self._pyramid)
+        self._upper = lru_cache(KEPT)(self._pyramid)
 
     def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
         """That the entry at `index` is in the tree of this size (RFC 9162 §2.1.3.1)."""
@@ -46,7 +49,8 @@ class Prover:
         def read(level: int, index: int) -> bytes:
             tile, height = divmod(level, 8)
             number, offset = divmod(index << height, TILE)
-            return self._pyramid(_tile(tile, number, size))[height][offset >> height]
+            rows = (self._upper if tile else self._leaves)(_tile(tile, number, size))
+            return rows[height][offset >> height]
 
         return read
 
@@ -106,7 +110,7 @@ class Prover:
             raise DamagedError(f"the log has no {wanted.path}")
         return data
 
-    def _read_pyramid(self, tile: Tile) -> Rows:
+    def _pyramid(self, tile: Tile) -> Rows:
         return pyramid(self.tile(tile))
 
 
