@@ -109,7 +109,7 @@ def check_consistency(old_size: int, old_root: bytes, new_size: int, new_root: b
     if not 0 <= old_size <= new_size <= MAX_SIZE:
         raise ProofRefusedError(f"a tree of {new_size} entries does not extend one of {old_size}")
     _check_hashes(*proof)
-    if (old_size == 0 and old_root != EMPTY_ROOT) or (new_size == 0 and new_root != EMPTY_ROOT):
+    if old_size == 0 and old_root != EMPTY_ROOT:
         raise ProofRefusedError("a tree without entries has another root")
     if old_size in (0, new_size):
         if proof or (old_size == new_size and old_root != new_root):

@@ -118,6 +118,36 @@ def test_sizes_out_of_range_are_refused_before_anything_is_hashed() -> None:
         consistency_proof(6, 5, TREE.read)
 
 
+def test_a_root_that_was_made_for_a_wrong_proof_does_not_make_it_right() -> None:
+    """Only a dishonest log can sign such a root: one of a tree that is higher than its size says."""
+    leaf, other, short = LEAVES[0], LEAVES[1], LEAVES[1][:-1]
+    with pytest.raises(ProofRefusedError, match="too long"):
+        check_inclusion(leaf, 0, 1, (other,), node_hash(other, leaf))
+    with pytest.raises(ProofRefusedError, match="hashes of 32 bytes"):
+        check_inclusion(leaf, 0, 2, (short,), node_hash(leaf, short))
+    for index, size in ((0, 3), (0, 4)):
+        with pytest.raises(ProofRefusedError, match="not proved"):
+            check_inclusion(leaf, index, size, (other,), node_hash(leaf, other))
+    pair = node_hash(leaf, other)
+    with pytest.raises(ProofRefusedError, match="too long"):
+        check_consistency(1, node_hash(other, leaf), 2, node_hash(other, pair), (other, other))
+    with pytest.raises(ProofRefusedError, match="hashes of 32 bytes"):
+        check_consistency(1, leaf, 2, node_hash(leaf, short), (short,))
+    with pytest.raises(ProofRefusedError, match="too short"):
+        check_consistency(1, leaf, 3, pair, (other,))
+    with pytest.raises(ProofRefusedError, match="too short"):
+        check_consistency(3, leaf, 4, leaf, ())
+
+
+def test_a_tree_of_more_entries_than_c2sp_counts_is_refused_with_its_genuine_proof() -> None:
+    size = MAX_SIZE + 1
+    top = root(size, _uniform)
+    with pytest.raises(ProofRefusedError, match="there is no entry"):
+        check_inclusion(_LEVELS[0], 0, size, inclusion_proof(0, size, _uniform), top)
+    with pytest.raises(ProofRefusedError, match="does not extend"):
+        check_consistency(1, _LEVELS[0], size, top, consistency_proof(1, size, _uniform))
+
+
 # Trees whose entries are all the same: a complete subtree is known by its level.
 def _uniform(level: int, _: int) -> bytes:
     while len(_LEVELS) <= level:
