@@ -18,6 +18,7 @@ from ..evidence.receipt import DecisionFile, Receipt
 from ..evidence.roster import OrganisationRole
 from ..evidence.values import Input, Record, Text
 from ..executor.refusal import InputError
+from .log_writer import writing
 from .output import AsJson, progress, tell
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
 from .vault_key import VaultKeyCommand, VaultKeyFile, read_vault_key
@@ -37,12 +38,17 @@ def decide(
     out: Annotated[Path, typer.Option(help="A folder for the decision files.", show_default=False)],
     vault_key: VaultKeyFile = None,
     vault_key_command: VaultKeyCommand = None,
+    log: Annotated[
+        str | None, typer.Option(help="The log that the roster names: a folder, or s3://BUCKET/PREFIX.")
+    ] = None,
+    log_key: Annotated[Path | None, typer.Option(help="The log's key file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide every input and write a decision file for each: the receipt and its opening, for the subject.
 
     Example: reperform decide applications.csv --model models/mortgage --key bank.key --roster roster.dsse
     --roots roots.json --journal bank.journal --vault bank.vault --vault-key /media/key/bank.vault-key --out decisions/
+    --log log/ --log-key log.key
     """
     from ..executor.journal import Journal
     from ..executor.model import PinnedModel
@@ -58,11 +64,15 @@ def decide(
     pinned = PinnedModel.load(model)
     _check(pinned, values, inputs)
     selftest()  # a machine that computes something else must not decide
-    with OpenVault(vault, read_vault_key(vault_key, vault_key_command)) as kept:
-        make_folder(out)
-        with Journal(journal, keys.signing.public.key_id) as opened, progress.status(f"deciding {len(values)} inputs"):
-            executor = Executor(pinned, keys, in_force, journal=opened, vault=kept, log=None, clock=now)
-            decisions = executor.decide(values)
+    make_folder(out)
+    with (
+        OpenVault(vault, read_vault_key(vault_key, vault_key_command)) as kept,
+        writing(log, log_key, in_force) as entered,
+        Journal(journal, keys.signing.public.key_id) as opened,
+        progress.status(f"deciding {len(values)} inputs"),
+    ):
+        executor = Executor(pinned, keys, in_force, journal=opened, vault=kept, log=entered, clock=now)
+        decisions = executor.decide(values)
     for decision in decisions:
         write_decision(out, decision.file)
     counts: dict[str, int] = {}

@@ -22,6 +22,7 @@ from .sealed import Place, Sealed, seal, unseal
 VAULT_ID_BYTES: Final = 16
 DAY: Final = 24 * 60 * 60 * 1000  # milliseconds
 MAX_DAYS: Final = 36_525  # a century
+AT_ONCE: Final = 500  # how many decisions one question is about; SQLite takes 999 and more
 _ROW: Final = "number, decision, receipt, kept, until, erased"
 _EXPIRED: Final = f"erased IS NULL AND coalesce(until, kept + days * {DAY}) <= ?"
 _HOLDINGS: Final = f"""
@@ -145,9 +146,13 @@ class Vault:
         self._database.empty_log()
         return len(expired)
 
-    def forget(self, decisions: Iterable[bytes], now: int) -> int:
+    def forget(self, decisions: Sequence[bytes], now: int) -> int:
         """Erase what is there of decisions that were never handed out, held or not; how many."""
-        orphans = [kept for kept in map(self.kept, decisions) if kept is not None and kept.erased is None]
+        orphans: list[Kept] = []
+        for first in range(0, len(decisions), AT_ONCE):
+            chunk = decisions[first : first + AT_ONCE]
+            marks = ",".join("?" * len(chunk))
+            orphans += self._select(f"WHERE erased IS NULL AND decision IN ({marks})", *chunk)
         if orphans:
             with self._database.transaction():
                 self._destroy(orphans, now)

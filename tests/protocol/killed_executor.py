@@ -2,17 +2,22 @@
 
     python killed_executor.py FOLDER STEP BATCH
 
-A step is a statement of the journal or the vault that is about to run, or the moment before or after a write of the
-log: together, before and after every write. It prints what it handed out, then "alive". STEP 0 kills nobody.
+A step is a statement of the journal or the vault that is about to run, or the moment before or after a change of the
+log's storage: together, before and after every write. It prints what it handed out, then "alive". STEP 0 kills nobody;
+STEP "every" kills one process after the other, each a step later, until one lives.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from reperform.cli.log_writer import writing_to
+from reperform.consensus.log.folder import FolderStorage
 from reperform.evidence.documents import from_bytes
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.roster import Roster
@@ -20,7 +25,7 @@ from reperform.evidence.values import Record
 from reperform.executor.journal import Journal
 from reperform.executor.service import Executor
 from reperform.executor.vault import database
-from reperform.tests.protocol.executors import FileLog, FunctionModel, vault_of
+from reperform.tests.protocol.executors import FunctionModel, vault_of
 from reperform.tests.world import START
 
 
@@ -52,20 +57,67 @@ def count(steps: Steps) -> None:
     Journal._begin, database.Database._prepare = journal, vault  # type: ignore[method-assign]
 
 
-def main(folder: Path, step: int, batch: int) -> None:
+class SteppedStorage(FolderStorage):
+    """A log's storage that has a step before and after everything that it changes."""
+
+    def __init__(self, folder: Path, steps: Steps) -> None:
+        self.steps = steps
+        super().__init__(folder)
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write."""
+        self.steps()
+        super().write(files)
+        self.steps()
+
+    def swap(self, path: str, old: bytes | None, new: bytes) -> None:
+        """Swap."""
+        self.steps()
+        super().swap(path, old, new)
+        self.steps()
+
+    def delete(self, path: str) -> None:
+        """Delete."""
+        self.steps()
+        super().delete(path)
+        self.steps()
+
+
+def decide(folder: Path, step: int, batch: int) -> None:
     """Decide one batch."""
-    keys = KeyRing.read(folder / "bank.key")
+    keys, log_keys = KeyRing.read(folder / "bank.key"), KeyRing.read(folder / "log.key")
     roster = from_bytes(Roster, (folder / "roster").read_bytes())
     steps = Steps(step)
     count(steps)
-    with Journal(folder / "journal", keys.signing.public.key_id) as journal, vault_of(folder) as vault:
-        log = FileLog(folder / "log", steps) if roster.log else None
+    with (
+        Journal(folder / "journal", keys.signing.public.key_id) as journal,
+        vault_of(folder) as vault,
+        writing_to(SteppedStorage(folder / "log", steps), log_keys, roster) as log,
+    ):
         parts = (FunctionModel(), keys, roster)
         executor = Executor(*parts, journal=journal, vault=vault, log=log, clock=lambda: START)
         for decision in executor.decide([Record.of({"income": str(i)}) for i in range(batch)]):
             print(decision.sequence, decision.file.receipt.payload.hex(), flush=True)
-        print("alive")
+        print("alive", flush=True)
+
+
+def main(folder: Path, step: str, batch: int) -> None:
+    """Once, or killed at every step in turn; who dies is a child of this process, which has imported everything."""
+    if step != "every":
+        decide(folder, int(step), batch)
+        return
+    for at in itertools.count(1):
+        child = os.fork()
+        if child == 0:
+            decide(folder, at, batch)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            return
+        if os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(1)
+        print("killed", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
