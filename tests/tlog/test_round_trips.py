@@ -11,11 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from reperform.evidence.digest import Digest
-from reperform.evidence.encoding import MalformedError
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
-from reperform.evidence.tlog.note import MAX_SIGNATURES, KeyType, Note, NoteKey, NoteSignature
+from reperform.evidence.tlog.note import KeyType, Note, NoteKey, NoteSignature
 from reperform.evidence.tlog.proof import Proof
 from reperform.evidence.tlog.request import Request
 from reperform.evidence.tlog.tiles import LEVELS, TILE, Bundle, Tile, decode_bundle, encode_bundle, parse_path
@@ -102,38 +101,7 @@ def _same_bytes_or_refused(
     assert (again == value) == (data == written)
 
 
-def test_a_note_is_taken_with_as_many_signatures_as_it_may_have() -> None:
-    line = NoteSignature("w", bytes(4), bytes(8 + 2420))
-    note = Note("text\n", (line,) * MAX_SIGNATURES)
-    assert Note.parse(note.to_bytes()) == note
-    with pytest.raises(MalformedError, match=f"more than {MAX_SIGNATURES}"):
-        Note("text\n", (line,) * (MAX_SIGNATURES + 1))
-
-
 def test_the_text_of_a_note_may_have_empty_lines_and_lines_like_signatures() -> None:
     signature = NoteSignature("w", b"\x01\x02\x03\x04", b"\x05")
     for text in ("\n", "\n\n", "a\n\n", "\na\n", "a\n\nb\n", f"a\n{signature}", f"{signature}", f"a\n\n{signature}"):
         assert Note.parse(Note(text, (signature,)).to_bytes()).text == text
-
-
-@pytest.mark.parametrize(
-    ("index", "path"),
-    [
-        (0, "tile/3/000"),
-        (67, "tile/3/067"),
-        (999, "tile/3/999"),
-        (1000, "tile/3/x001/000"),
-        (1234067, "tile/3/x001/x234/067"),  # c2sp.org/tlog-tiles
-        (2**55 - 1, "tile/3/x036/x028/x797/x018/x963/967"),
-    ],
-)
-def test_the_path_of_a_tile_is_that_of_the_specification(index: int, path: str) -> None:
-    assert Tile(3, index).path == path
-    assert Bundle(index, 255).path == path.replace("/3/", "/entries/") + ".p/255"
-
-
-def test_an_entry_of_65535_bytes_is_taken_and_a_longer_one_is_not() -> None:
-    longest = bytes(2**16 - 1)
-    assert decode_bundle(encode_bundle([b"", longest])) == (b"", longest)
-    with pytest.raises(MalformedError, match="65535"):
-        encode_bundle([longest + b"\x00"])
