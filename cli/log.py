@@ -22,6 +22,7 @@ from .log_place import (
     LogPlace,
     account,
     leaf_of,
+    log_keys_of,
     named_log,
     open_reader,
     open_storage,
@@ -69,12 +70,13 @@ def append(
 
     They are durable when this returns, and shown to others with the next `reperform log checkpoint`.
     """
-    newest = read_epochs(roster, roots)[-1]
+    rosters = read_epochs(roster, roots)
+    newest = rosters[-1]
     signing, *_ = newest.log_signers(read_keys(key))
     envelopes = [read_envelope(path) for path in files]
     entries = dict(zip(map(leaf_of, envelopes), map(to_bytes, envelopes), strict=True))
     storage = open_storage(log)
-    with sequencing(storage, named_log(newest).origin, signing) as sequencer:
+    with sequencing(storage, named_log(newest).origin, signing, log_keys_of(rosters)) as sequencer:
         size = sequencer.checkpoint.size
         since = min((seen_by(envelope) for envelope in envelopes), default=0)
         places = dict(Prover(storage).find(entries.keys(), since, size)) if since < size else {}
@@ -156,5 +158,5 @@ def _publish(log: str, rosters: Sequence[Roster], key: Path, witnesses: list[str
         from ..consensus.log.witnesses import Witnesses
 
         witnessing = Witnesses(witnesses, lambda: rosters, authority)
-    with sequencing(storage, named_log(newest).origin, signers[0]) as sequencer:
+    with sequencing(storage, named_log(newest).origin, signers[0], log_keys_of(rosters)) as sequencer:
         return Publisher(storage, signers, now, witnessing).publish(sequencer.checkpoint)

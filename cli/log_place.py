@@ -18,6 +18,7 @@ from ..evidence.documents import from_bytes, to_bytes
 from ..evidence.dsse import Envelope, payload_type
 from ..evidence.encoding import MalformedError
 from ..evidence.files import read_file
+from ..evidence.keys import PublicKey
 from ..evidence.receipt import Abandonment, DecisionFile, Receipt
 from ..evidence.roster import Log, Roster, RosterRefusedError
 from ..evidence.tlog.note import Note
@@ -64,6 +65,11 @@ def named_log(roster: Roster) -> Log:
             advice="name one in its description, or with `reperform roster renew`",
         )
     return roster.log
+
+
+def log_keys_of(rosters: Sequence[Roster]) -> list[PublicKey]:
+    """The keys with which the log committed what it holds, by the epochs at hand."""
+    return [roster.log.signing for roster in rosters if roster.log is not None]
 
 
 def read_epochs(files: Sequence[Path], roots: Path) -> list[Roster]:

@@ -26,6 +26,7 @@ from .log_place import (
     LogPlace,
     account,
     leaf_of,
+    log_keys_of,
     named_log,
     open_reader,
     open_storage,
@@ -173,8 +174,7 @@ def fsck(log: LogPlace, roster: RosterFiles, roots: RootsFile, as_json: AsJson =
     Exit status 0: all is well. 1: damaged; the damages are listed. 2: it could not be looked at.
     """
     storage, rosters = open_storage(log), read_epochs(roster, roots)
-    named = named_log(rosters[-1])
-    _, committed = read_committed(storage, named.origin, named.signing)
+    _, committed = read_committed(storage, named_log(rosters[-1]).origin, log_keys_of(rosters))
     check = Fsck(storage, committed)
     for _ in _told(check.entries(), committed.size):
         pass

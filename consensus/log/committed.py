@@ -6,6 +6,7 @@ could take for a second history, and who merely writes to the storage cannot hav
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from ...evidence.keys import PublicKey, SigningKey
@@ -24,17 +25,22 @@ def sign_committed(checkpoint: Checkpoint, key: SigningKey) -> bytes:
     return Note(text, (sign_note(text, name, key),)).to_bytes()
 
 
-def read_committed(reader: Reader, origin: str, key: PublicKey) -> tuple[bytes, Checkpoint]:
-    """The note as it is, and the tree that it commits to. Raises ReperformError unless the log's key has signed it."""
+def read_committed(reader: Reader, origin: str, keys: Iterable[PublicKey]) -> tuple[bytes, Checkpoint]:
+    """The note as it is, and the tree that it commits to. Raises ReperformError unless one of the keys has signed it.
+
+    `keys` are the log's: a new one finds what the one before it committed.
+    """
     data = reader.read(STAGED, MAX_NOTE)
     if data is None:
         raise StorageError("there is no log here that could be written to", advice="make one with `reperform log init`")
     name = _origin(origin)
-    note, note_key = Note.parse(data), NoteKey.ed25519(name, key)
-    signature, committed = note.signature_by(note_key), parse_checkpoint(note.text)
-    if committed.origin != name or signature is None:
-        raise StorageError(f"the log here is not {origin} with the key that the roster names", advice="check --log")
-    note_key.verify(signature, note.text)
+    note = Note.parse(data)
+    committed = parse_checkpoint(note.text)
+    signed = [(each, by) for each in (NoteKey.ed25519(name, key) for key in keys) if (by := note.signature_by(each))]
+    if committed.origin != name or not signed:
+        raise StorageError(f"the log here is not {origin} with a key that the roster names", advice="check --log")
+    for each, signature in signed:
+        each.verify(signature, note.text)
     return data, Checkpoint(origin, committed.size, committed.root)
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from ...evidence.digest import Digest
 from ...evidence.encoding import MalformedError, decode, encode
 from ...evidence.errors import ReperformError
-from ...evidence.keys import SigningKey
+from ...evidence.keys import PublicKey, SigningKey
 from ...evidence.tlog.checkpoint import Checkpoint
 from ...evidence.tlog.tiles import MAX_ENTRY, TILE, Bundle, Tile
 from ...evidence.tlog.tree import leaf_hash
@@ -58,10 +58,12 @@ def check_entries(entries: Sequence[bytes]) -> None:
 
 
 @contextmanager
-def sequencing(storage: Storage, origin: str, key: SigningKey) -> Iterator[Sequencer]:
+def sequencing(
+    storage: Storage, origin: str, key: SigningKey, former: Collection[PublicKey] = ()
+) -> Iterator[Sequencer]:
     """Be the writer of a log for as long as the block runs. Raises StorageError if somebody else is."""
     with storage.alone():
-        yield Sequencer(storage, origin, key)
+        yield Sequencer(storage, origin, key, former)
 
 
 class Sequencer:
@@ -70,9 +72,10 @@ class Sequencer:
     Two writers at once do no harm: who loses a swap gets SwappedError, then and for ever.
     """
 
-    def __init__(self, storage: Storage, origin: str, key: SigningKey) -> None:
-        """Take up a log where it is, and finish what was committed there."""
+    def __init__(self, storage: Storage, origin: str, key: SigningKey, former: Collection[PublicKey] = ()) -> None:
+        """Take up a log where it is, and finish what was committed there, by this key or a `former` one of the log."""
         self._storage, self._origin, self._key = storage, origin, key
+        self._keys = {key.public, *former}
         self._lock = threading.Lock()
         self._lost = False
         self._known = False
@@ -110,7 +113,7 @@ class Sequencer:
         self._apply()
 
     def _take_up(self) -> None:
-        self._note, self._committed = read_committed(self._storage, self._origin, self._key.public)
+        self._note, self._committed = read_committed(self._storage, self._origin, self._keys)
         size = self._committed.size
         self._staging = _staging(self._committed)
         staged = self._storage.read(self._staging, MAX_STAGING)

@@ -22,7 +22,7 @@ def found(folder: Path) -> Sequence[str]:
     """What is wrong with a log in a folder."""
     storage = FolderStorage(folder)
     try:
-        _, committed = read_committed(storage, ORIGIN, KEY.public)
+        _, committed = read_committed(storage, ORIGIN, [KEY.public])
         fsck = Fsck(storage, committed)
         for _ in fsck.entries():
             pass

@@ -153,12 +153,22 @@ def test_there_is_one_log_in_one_place(made: Storage, keys: KeyRing) -> None:
 def test_a_log_is_taken_up_under_its_own_name_and_key_alone(made: Storage, keys: KeyRing) -> None:
     with pytest.raises(StorageError, match=r"not other\.example"):
         Sequencer(made, "other.example", keys.signing)
-    with pytest.raises(StorageError, match="with the key that the roster names"):
+    with pytest.raises(StorageError, match="with a key that the roster names"):
         Sequencer(made, ORIGIN, KeyRing.generate().signing)
 
 
+def test_a_new_key_goes_on_with_what_the_one_before_it_committed(made: Storage, keys: KeyRing) -> None:
+    with sequencing(made, ORIGIN, keys.signing) as sequencer:
+        sequencer.append(numbered(0, 300))
+    new = KeyRing.generate().signing
+    for former in ([keys.signing.public], []):  # it is its own now
+        with sequencing(made, ORIGIN, new, former) as sequencer:
+            sequencer.append(numbered(sequencer.checkpoint.size, 300))
+    assert healthy(made, sequencer.checkpoint) == numbered(0, 900)
+
+
 def test_who_can_write_to_the_storage_cannot_have_the_log_sign_a_tree_of_theirs(made: Storage, keys: KeyRing) -> None:
-    data, _ = read_committed(made, ORIGIN, keys.signing.public)
+    data, _ = read_committed(made, ORIGIN, [keys.signing.public])
     forged = Checkpoint(f"{ORIGIN}/{STAGED}", 7, Digest(bytes(32))).text()
     made.swap(STAGED, data, Note(forged, Note.parse(data).signatures).to_bytes())
     with pytest.raises(ReperformError, match="does not verify"):

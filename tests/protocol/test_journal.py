@@ -102,7 +102,7 @@ def test_killed_at_every_step_every_number_is_accounted_for_once_everywhere(bank
 def _check_log(bank: World, entries: list[Entry]) -> None:
     """Every settled number stands in the log once, where the journal says; by the log alone all are accounted for."""
     log = FolderStorage(bank.folder / "log")
-    _, committed = read_committed(log, ORIGIN, KeyRing.read(bank.folder / "log.key").signing.public)
+    _, committed = read_committed(log, ORIGIN, [KeyRing.read(bank.folder / "log.key").signing.public])
     logged = list(Prover(log).entries(0, committed.size))
     assert sorted(entry.index or 0 for entry in entries) == list(range(committed.size))
     assert {entry.index: to_bytes(entry.envelope) for entry in entries} == dict(enumerate(logged))

@@ -104,7 +104,7 @@ TAMPERED: Final[dict[str, tuple[str, str, Callable[[], Files]]]] = {
         lambda: _committed(sign_checkpoint(tree(ENTRIES[:250])[0], [KEY], 1).to_bytes()),
     ),
     "committed_by_another_key": (
-        "the log here is not log.example/hostile with the key that the roster names",
+        "the log here is not log.example/hostile with a key that the roster names",
         "Who can write to the storage, and does not have the log's key, commits a tree.",
         lambda: _committed(sign_committed(tree(ENTRIES[:250])[0], OTHER)),
     ),
