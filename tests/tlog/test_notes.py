@@ -17,7 +17,7 @@ from reperform.evidence.keys import SignatureRefusedError, SigningKey
 from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from reperform.evidence.tlog.cosignature import MAX_TIME, check_cosignature, cosign, cosigner_key
 from reperform.evidence.tlog.note import KeyType, Note, NoteKey, NoteSignature, check_name, sign_note
-from reperform.evidence.tlog.proof import Proof
+from reperform.evidence.tlog.proof import MAX_EXTRA, Proof
 from reperform.evidence.tlog.request import Request
 from reperform.evidence.tlog.tree import EMPTY_ROOT, MAX_SIZE
 from reperform.tests.tlog.hostile.generate import CHECKPOINT, LOG, NOTE, ORIGIN, WITNESS
@@ -68,6 +68,20 @@ def test_a_proof_is_read_as_it_was_written(
 def test_a_request_is_read_as_it_was_written(old: int, found: tuple[bytes, ...], note: Note) -> None:
     request = Request(old, found, note)
     assert Request.parse(request.to_bytes()) == request
+
+
+def test_what_is_read_is_of_bounded_size() -> None:
+    """Before its base64 is read: a large text is refused for its size, whatever is in it."""
+    proof = Proof(0, (), NOTE, bytes(MAX_EXTRA))
+    assert Proof.parse(str(proof).encode()) == proof
+    with pytest.raises(MalformedError, match=f"more than {MAX_EXTRA} bytes besides"):
+        Proof.parse(str(replace(proof, extra=bytes(MAX_EXTRA + 1))).encode())
+    with pytest.raises(MalformedError, match="too large"):
+        Proof.parse(b"x" * 1_000_000)
+    with pytest.raises(MalformedError, match="a request of more than"):
+        Request.parse(b"x" * 1_000_000)
+    with pytest.raises(MalformedError, match="a note of more than"):
+        Note.parse(b"x" * 1_000_000)
 
 
 @given(st.binary(max_size=300))

@@ -78,6 +78,7 @@ def _notes() -> Iterator[Attack]:
     yield "note_cut_off", plain[:-1], "no signatures", "the last signature does not end"
     yield "note_without_a_blank_line", TEXT + SIGNATURE, "no signatures", "text and signatures run together"
     yield "note_with_two_blank_lines", plain + "\n", "no signatures", "what is under the last one is nothing"
+    yield "note_with_carriage_returns", plain.replace("\n", "\r\n"), "no signatures", "a line ends with U+000A alone"
     yield "note_not_utf8", plain.encode().replace(b"log.", b"log\xff"), "UTF-8", "two readers see two texts"
     yield "note_with_a_control_character", plain.replace("log.", "log\x1b", 1), "control", "it writes on a terminal"
     yield "note_signed_with_a_hyphen", plain.replace("\u2014", "-"), "is no signature", "not an em dash"
@@ -96,6 +97,14 @@ def _notes() -> Iterator[Attack]:
     yield "note_of_many_signatures", f"{TEXT}\n" + COSIGNATURE * 65, "more than 64", "work without an end"
     yield "note_of_many_bytes", "a" * (256 * 1024) + f"\n\n{SIGNATURE}", "bytes", "memory without an end"
     yield "vkey_of_another_id", VKEY.replace(VKEY.split("+")[1], "00000000"), "NAME", "the id is not this key's"
+    yield (
+        "vkey_of_capital_digits",
+        VKEY.replace(VKEY.split("+")[1], VKEY.split("+")[1].upper()),
+        "NAME",
+        "an id has eight digits, in lower case",
+    )
+    yield "vkey_line_after_it", VKEY + "\n", "base64|NAME", "it is one line, without its end"
+    yield "vkey_cut_off", VKEY[:-4], "expected 32", "three bytes of the key are missing"
     yield "vkey_of_an_unknown_type", "a+00000000+AgAA", "not known", "type 0x02"
     low = base64.b64encode(bytes([1, 1, *[0] * 31])).decode()
     yield "vkey_of_low_order", f"a+00000000+{low}", "order", "it signs all"
@@ -109,6 +118,12 @@ def _proofs() -> Iterator[Attack]:
     yield "proof_without_index", PROOF.replace("index 6\n", ""), what, "of no entry"
     yield "proof_of_another_index", PROOF.replace("index 6", "index 7"), "not proved", "entry 6 stands elsewhere"
     yield "proof_index_outside", PROOF.replace("index 6", "index 11"), "there is no entry", "the tree has 11"
+    yield (
+        "proof_index_too_large",
+        PROOF.replace("index 6", f"index {2**63}"),
+        "there is no entry",
+        "2^63 - 1 is the last",
+    )
     yield "proof_with_a_hash_more", PROOF.replace("index 6\n", f"index 6\n{HASH}\n"), "proof|proved", "no tree of 11"
     cut = "".join(line for i, line in enumerate(PROOF.splitlines(keepends=True)) if i != 3)
     yield "proof_with_a_hash_less", cut, "not proved", "no tree of 11 has it"
@@ -137,6 +152,9 @@ def _tiles() -> Iterator[Attack]:
     for name, path in (
         ("level_with_zero_in_front", "tile/00/000"),
         ("level_too_high", "tile/64/000"),
+        ("level_alone", "tile/8"),
+        ("index_of_one_digit", "tile/0/1"),
+        ("index_of_other_digits", "tile/0/\u0660\u0660\u0661"),
         ("index_too_short", "tile/0/67"),
         ("index_without_x", "tile/0/001/067"),
         ("last_part_with_x", "tile/0/x067"),
@@ -145,6 +163,9 @@ def _tiles() -> Iterator[Attack]:
         ("width_full", "tile/0/000.p/256"),
         ("width_with_zero_in_front", "tile/0/000.p/07"),
         ("upwards", "tile/0/../entries/000"),
+        ("upwards_encoded", "tile/0/%2e%2e/000"),
+        ("slash_encoded", "tile/0/x001%2f067"),
+        ("slash_in_front", "/tile/0/000"),
         ("line_after_it", "tile/0/000\n"),
         ("behind_the_last", "tile/0/x036/x028/x797/x018/x963/968"),
         ("endless", "tile/0/" + "x001/" * 2000 + "001"),
