@@ -1,7 +1,7 @@
 """A log in a bucket of an S3-compatible store, reached by obstore: one object per path.
 
-The store must honour conditional writes (If-None-Match and If-Match, as Amazon S3 does since 2024, and MinIO, R2 and
-Ceph do): they are what keeps two writers apart. There is no lock here; who comes second loses the swap.
+The store must honour conditional writes (If-None-Match and If-Match, as Amazon S3 does since 2024, and MinIO and R2
+do): they are what keeps two writers apart. There is no lock here; who comes second loses the swap.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -19,11 +19,17 @@ from obstore.store import S3Store
 
 from .storage import MAX_SWAPPED, StorageError, SwappedError
 
+if TYPE_CHECKING:
+    from obstore import PutMode
+
 # How many objects are written at once.
 AT_ONCE: Final = 16
 # How often a request is repeated that a busy store or the network failed, and for how long (seconds).
 TRIES: Final = 6
 PATIENCE: Final = 60
+
+# An object with nothing in it, to try conditions on.
+PROBE: Final = "conditional"
 
 T = TypeVar("T")
 
@@ -89,8 +95,22 @@ class ObjectStorage:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Object stores have no locks."""
+        """Object stores have no locks. See that this one refuses what the conditional writes of two writers come to."""
+        conditions: tuple[PutMode, ...] = ("create", "create", {"e_tag": '"of no object"'})
+        refused = [self._refuses(condition) for condition in conditions]
+        if not all(refused[1:]):
+            raise StorageError(
+                f"the store at {self._url} does not honour conditional writes: two writers would overwrite each other",
+                advice="use one that honours If-None-Match and If-Match",
+            )
         yield
+
+    def _refuses(self, condition: PutMode) -> bool:
+        try:
+            self._asked(lambda: obstore.put(self._store, PROBE, b"", use_multipart=False, mode=condition))
+        except SwappedError:
+            return True
+        return False
 
     def _get(self, path: str, limit: int) -> tuple[bytes, str | None] | None:
         def get() -> tuple[bytes, str | None] | None:

@@ -66,17 +66,22 @@ class Death:
             if last and self._when == "before":
                 die()
             self._watch(name, arguments)
-            result = genuine(*arguments, **named)
-            if last:
-                if self._when == "power":
-                    for _, undo in reversed(self._undo):
-                        undo()
-                    if self._unlinked is not None:
-                        _restore(*self._unlinked)
-                die()
-            return result
+            try:
+                return genuine(*arguments, **named)
+            finally:
+                if last:
+                    if self._when == "power":
+                        self._lose()
+                    die()
 
         setattr(module, name, step)
+
+    def _lose(self) -> None:
+        """Undo what was not synced."""
+        for _, undo in reversed(self._undo):
+            undo()
+        if self._unlinked is not None:
+            _restore(*self._unlinked)
 
     def _watch(self, name: str, arguments: tuple[Any, ...]) -> None:
         """Remember how it was, for as long as it could be so again."""

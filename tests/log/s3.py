@@ -1,7 +1,7 @@
 """An S3-compatible object store for tests: moto's server, in a process of its own, on loopback.
 
 It compares and puts in two steps. So that a conditional write is one, as in a real store, it serves one request at a
-time: `python -m reperform.tests.log.s3` prints its port.
+time: `python -m reperform.tests.log.s3` prints its port. With `careless` it ignores every condition.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import secrets
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 BUCKET: Final = "logs"
 
@@ -26,9 +29,9 @@ class Server:
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Server]:
+    def started(cls, *options: str) -> Iterator[Server]:
         """A server for as long as the block runs."""
-        command = [sys.executable, "-m", "reperform.tests.log.s3"]
+        command = [sys.executable, "-m", "reperform.tests.log.s3", *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 assert process.stdout is not None
@@ -62,7 +65,14 @@ def main() -> None:
     from werkzeug.serving import make_server
 
     app = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, app, threaded=False)
+
+    def careless(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ.pop("HTTP_IF_NONE_MATCH", None)
+        environ.pop("HTTP_IF_MATCH", None)
+        answer: Iterable[bytes] = app(environ, start_response)
+        return answer
+
+    server = make_server("127.0.0.1", 0, careless if "careless" in sys.argv else app, threaded=False)
     print(server.server_port, flush=True)
     server.serve_forever()
 

@@ -120,3 +120,15 @@ def test_a_bucket_that_is_not_there_says_so(server: Server, monkeypatch: pytest.
 def test_what_is_no_address_of_a_bucket_is_refused(url: str) -> None:
     with pytest.raises(StorageError, match="s3://BUCKET/PREFIX"):
         ObjectStorage(url)
+
+
+def test_a_store_that_ignores_conditions_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server.started("careless") as careless:
+        for name, value in careless.environment.items():
+            monkeypatch.setenv(name, value)
+        for _ in range(2):
+            with (
+                pytest.raises(StorageError, match="does not honour conditional writes"),
+                ObjectStorage(careless.place()).alone(),
+            ):
+                pass
