@@ -14,6 +14,7 @@ from reperform.evidence.receipt import DecisionFile, Receipt
 from reperform.evidence.values import Output
 from reperform.executor.vault.errors import DamagedError, HeldError, NotKeptError, VaultError, VaultKeyError
 from reperform.executor.vault.key import VaultKey
+from reperform.executor.vault.sealed import Place, seal
 from reperform.executor.vault.store import DAY, Holdings, OpenVault, Vault
 from reperform.tests.vault.decisions import decided
 from reperform.tests.world import START, World
@@ -174,6 +175,27 @@ def test_an_opening_that_does_not_open_its_receipt_is_refused(vault: OpenVault, 
     vault.keep([DecisionFile(files[0].receipt, files[1].opening)], START)
     with pytest.raises(DamagedError, match="its opening is not the receipt's"):
         vault.read(vault.everything()[0])
+
+
+def test_a_decision_in_the_place_of_another_is_refused(path: Path, key: VaultKey, files: list[DecisionFile]) -> None:
+    with OpenVault(path, key) as vault:
+        vault.keep(files[:1], START)
+        (kept,) = vault.everything()
+        place = Place(vault._id, kept.decision, kept.receipt)
+        sealed = seal(files[1], place, key.wrapping(vault._id))  # by who has the vault key
+    change(path, "UPDATE opening SET data_key = ?, content = ?", sealed.data_key, sealed.content)
+    with OpenVault(path, key) as vault, pytest.raises(DamagedError, match="it holds another decision"):
+        vault.read(kept)
+
+
+def test_many_decisions_are_forgotten_at_once_and_held_ones_too(vault: OpenVault, files: list[DecisionFile]) -> None:
+    vault.keep(files, START)
+    kept = vault.everything()
+    vault.hold(kept[2], END)
+    unknown = [number.to_bytes(16, "big") for number in range(1200)]
+    assert vault.forget([kept[0].decision, *unknown, kept[2].decision], START) == 2
+    assert vault.forget([kept[0].decision], START) == 0
+    assert vault.everything() == [kept[1]]
 
 
 @pytest.mark.parametrize("altered", ["id = zeroblob(16)", "key_check = zeroblob(32)", "key_check = x''"])
