@@ -18,14 +18,13 @@ from reperform.evidence.dsse import Envelope
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.receipt import DecisionFile, Receipt
 from reperform.evidence.roster import Log
+from reperform.examples.mortgage.data import applications
+from reperform.examples.mortgage.train import record, train_and_pin
 from reperform.executor.vault.store import DAY
-from reperform.tests.cli.conftest import Demo
-from reperform.tests.cli.run import refused, reperform
-from reperform.tests.cli.test_commands import BANK, application
+from reperform.tests.cli.run import ROOT, refused, reperform
 from reperform.tests.protocol.executors import DAYS, ORIGIN, vault_of
 from reperform.tests.vault.decisions import decided
-from reperform.tests.world import BANK as BANK_NAME
-from reperform.tests.world import START, World
+from reperform.tests.world import BANK, START, World
 
 KEY = ("--vault-key", "elsewhere/vault-key")
 ID = "1f0e5c2a" + "00" * 12
@@ -145,19 +144,22 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
     assert not (tmp_path / "x").exists()
 
 
-def test_decisions_enter_the_log_that_the_roster_names(demo: Demo, tmp_path: Path) -> None:
+def test_decisions_enter_the_log_that_the_roster_names(tmp_path: Path) -> None:
+    wheels = ROOT / ".cache" / "wheels"
+    train_and_pin(tmp_path / "model", cache=wheels)
+    row = {entry.column: entry.value for entry in record(applications(wheels)[0]).entries}
     world, log = World(tmp_path / "world"), KeyRing.generate()
     named = replace(world.roster, log=Log(ORIGIN, log.signing.public, None))
     (tmp_path / "roster.dsse").write_bytes(to_bytes(Envelope.sign(named, world.root[:2])))
     (tmp_path / "roots.json").write_text(world.roots.to_json())
-    world.rings[BANK_NAME].write(tmp_path / "bank.key")
+    world.rings[BANK].write(tmp_path / "bank.key")
     log.write(tmp_path / "log.key")
-    (tmp_path / "in.jsonl").write_text(json.dumps(application(demo)) + "\n" + json.dumps(application(demo)))
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row)}")
     vault_of(tmp_path).__exit__(None, None, None)
     create(FolderStorage(tmp_path / "log"), ORIGIN, log.signing)
     trust = ("--roster", "roster.dsse", "--roots", "roots.json")
     files = ("--journal", "journal", "--vault", "vault", *KEY, "--out", "out")
-    decide = ("decide", "in.jsonl", "--model", demo.home / BANK / "model", "--key", "bank.key", *trust, *files)
+    decide = ("decide", "in.jsonl", "--model", "model", "--key", "bank.key", *trust, *files)
     assert "give it with --log" in refused(reperform(*decide, at=tmp_path))
     assert "needs its key; give it with --log-key" in refused(reperform(*decide, "--log", "log", at=tmp_path))
     writing = ("--log", "log", "--log-key", "log.key")
