@@ -48,8 +48,6 @@ def check_timestamp(response: bytes, checkpoint: Checkpoint, certificates: Seque
     authority's certificate is not looked up. Raises MalformedError, TimestampRefusedError.
     """
     client, read = _client(), _decode(response)
-    if not certificates:
-        raise TimestampRefusedError("there is no certificate to check a time-stamp against")
     builder = client.VerifierBuilder()
     for certificate in dict.fromkeys(certificates):
         builder = builder.add_root_certificate(certificate)
