@@ -52,6 +52,10 @@ def older(scene: Scene) -> Request:
     return scene.request(HONEST, 5, 3)
 
 
+def older_by_one(scene: Scene) -> Request:
+    return scene.request(HONEST, 5, 4)
+
+
 def with_no_size_known(scene: Scene) -> Request:
     return scene.request(HONEST, 0, 8)
 
@@ -117,6 +121,7 @@ def with_an_altered_signature(scene: Scene) -> Request:
     ("submitted", "outcome", "suspect"),
     [
         (older, Outcome.MALFORMED, False),
+        (older_by_one, Outcome.MALFORMED, False),
         (with_no_size_known, Outcome.CONFLICT, False),
         (from_an_older_size, Outcome.CONFLICT, False),
         (from_a_larger_size, Outcome.CONFLICT, False),

@@ -157,9 +157,9 @@ def test_tiles_that_are_not_those_of_the_signed_trees_accuse_nobody(scene: Scene
     cosign(scene, view)
     grown = view.grown("fgh")
     cosign(scene, grown)
-    wrong = View.of(scene, "wrong", "xxxxxxxxxxxx")
-    tiles = {path: wrong.storage.read(path, 10**6) for path in ("tile/0/000.p/12", "tile/0/000.p/8", "tile/0/000")}
-    hostile = Peer({path: data for path, data in tiles.items() if data is not None})
+    other = View.of(scene, "other", "xxxxxxxx").storage.read("tile/0/000.p/8", 10**6)
+    assert other is not None
+    hostile = Peer({"tile/0/000.p/8": other})
     for reader in (hostile, Peer({}), Peer({"tile/0/000": bytes(8192), "tile/0/000.p/8": b"short"})):
         memory = look(scene, reader, Peer.of(view.note))
         assert memory.fork(ORIGIN) is None
