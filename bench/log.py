@@ -6,10 +6,10 @@
 and applied, every file and folder synced. They have the size of a real one (`receipt_bytes`), and are random, as what
 they have inside is. `fsck_per_second` derives that log again; `size_per_entry` is all of its files, in bytes.
 
-`decades` has the same for logs of N entries: a batch of 1,000 receipts, and a proof of an entry at random, from tiles
-on disk, by a reader that remembers 256 of them; `proof_us` is that of the largest, and `verify_us` the stranger's part:
-leaf, path and the checkpoint's signature. These logs are filled with entries of 16 bytes, which cost as many hashes as
-others; with --folder a log is kept, and gone on with, and with --fill it is filled and nothing measured.
+`decades` are logs of N entries that take turns: a batch of 1,000 receipts, and a proof of an entry at random, from
+tiles on disk, by a reader that remembers a few hundred of them; `proof_us` is that of the largest, and `verify_us` the
+stranger's part: leaf, path and the checkpoint's signature. These logs are filled with entries of 16 bytes, which cost
+as many hashes as others; with --folder they are kept, and gone on with, and with --fill nothing is measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -34,13 +35,16 @@ from reperform.consensus.log.fsck import Fsck
 from reperform.consensus.log.prover import Prover
 from reperform.consensus.log.publisher import sign_checkpoint
 from reperform.consensus.log.sequencer import Sequencer, create, sequencing
+from reperform.consensus.log.storage import MAX_SWAPPED, Storage
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.keyfile import KeyRing
-from reperform.evidence.keys import _verify_once
+from reperform.evidence.keys import SigningKey, _verify_once
 from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from reperform.evidence.tlog.note import Note, NoteKey
 from reperform.evidence.tlog.tree import check_inclusion, leaf_hash
 from reperform.tests.world import World
+
+Row = dict[str, float]
 
 ORIGIN: Final = "log.example/bench"
 DECADES: Final = (10**4, 10**5, 10**6, 10**7)
@@ -93,30 +97,36 @@ def fill(sequencer: Sequencer, entries: int) -> None:
     print(file=sys.stderr)
 
 
-def decade(sequencer: Sequencer, storage: FolderStorage, keys: KeyRing, size: int) -> dict[str, float]:
-    """A batch of receipts, and a proof, in a log that is filled."""
-    begun = sequencer.checkpoint.size
-    batches = [[os.urandom(size) for _ in range(SMALL_BATCH)] for _ in range(ROUNDS)]
-    times = [_seconds(partial(sequencer.append, batch)) for batch in batches]
-    checkpoint, prover, key = sequencer.checkpoint, Prover(storage), NoteKey.ed25519(ORIGIN, keys.signing.public)
-    note = sign_checkpoint(checkpoint, [keys.signing], 0).to_bytes()
-    proving, checks = [], []
+def in_turn(logs: Sequence[tuple[Sequencer, Storage]], key: NoteKey, signing: SigningKey, size: int) -> list[Row]:
+    """A batch of receipts, and proofs, in logs that are filled; they take turns."""
+    begun = [sequencer.checkpoint.size for sequencer, _ in logs]
+    times: list[tuple[list[float], list[float], list[float]]] = [([], [], []) for _ in logs]
+    for _ in range(ROUNDS):
+        for (sequencer, _), (appends, _, _) in zip(logs, times, strict=True):
+            batch = [os.urandom(size) for _ in range(SMALL_BATCH)]
+            appends.append(_seconds(partial(sequencer.append, batch)))
+    provers = [Prover(storage) for _, storage in logs]
+    notes = [sign_checkpoint(sequencer.checkpoint, [signing], 0).to_bytes() for sequencer, _ in logs]
     for _ in range(PROOFS):
-        index = random.randrange(begun)  # noqa: S311  # any will do
-        started = time.perf_counter()
-        proof = prover.inclusion(index, checkpoint.size)
-        proving.append(time.perf_counter() - started)
-        entry = next(prover.entries(index, checkpoint.size))
-        _verify_once.cache_clear()  # a signature that verified is remembered
-        checks.append(_seconds(partial(verify, entry, index, proof, note, key)))
-    return {
-        "entries": begun,
-        "batch_ms": round(1000 * statistics.median(times), 2),
-        "appends_per_second": round(SMALL_BATCH / statistics.median(times)),
-        "proof_us": round(1e6 * statistics.median(proving), 1),
-        "proof_us_p99": round(1e6 * sorted(proving)[PROOFS * 99 // 100], 1),
-        "verify_us": round(1e6 * statistics.median(checks), 1),
-    }
+        for (sequencer, _), prover, note, (_, proofs, checks) in zip(logs, provers, notes, times, strict=True):
+            until = sequencer.checkpoint.size
+            index = random.randrange(until)  # noqa: S311  # any will do
+            started = time.perf_counter()
+            proof = prover.inclusion(index, until)
+            proofs.append(time.perf_counter() - started)
+            entry = next(prover.entries(index, until))
+            _verify_once.cache_clear()  # a signature that verified is remembered
+            checks.append(_seconds(partial(verify, entry, index, proof, note, key)))
+    return [
+        {
+            "entries": entries,
+            "batch_ms": round(1000 * statistics.median(appends), 2),
+            "proof_us": round(1e6 * statistics.median(proofs), 1),
+            "proof_us_p99": round(1e6 * sorted(proofs)[PROOFS * 99 // 100], 1),
+            "verify_us": round(1e6 * statistics.median(checks), 1),
+        }
+        for entries, (appends, proofs, checks) in zip(begun, times, strict=True)
+    ]
 
 
 def verify(entry: bytes, index: int, proof: tuple[bytes, ...], note: bytes, key: NoteKey) -> None:
@@ -130,22 +140,23 @@ def verify(entry: bytes, index: int, proof: tuple[bytes, ...], note: bytes, key:
     check_inclusion(leaf_hash(entry), index, checkpoint.size, proof, checkpoint.root.value)
 
 
-def run(folder: Path, decades: list[int], *, filling: bool) -> dict[str, Any]:
-    """The bench; the log of the decades is in `folder`."""
-    size, key = receipt_bytes(), folder / "log.key"
-    if not key.exists():
-        KeyRing.generate().write(key)
-    keys, storage = KeyRing.read(key), FolderStorage(folder / "log")
-    if storage.read(STAGED, 4096) is None:
-        create(storage, ORIGIN, keys.signing)
-    rows = []
-    with sequencing(storage, ORIGIN, keys.signing) as sequencer:
+def run(folder: Path, decades: Sequence[int], *, filling: bool) -> dict[str, Any]:
+    """The bench; the logs of the decades are in `folder`."""
+    size, path = receipt_bytes(), folder / "log.key"
+    if not path.exists():
+        KeyRing.generate().write(path)
+    keys = KeyRing.read(path)
+    with ExitStack() as stack:
+        logs = []
         for entries in sorted(decades):
-            fill(sequencer, entries)
-            if not filling:
-                rows.append(decade(sequencer, storage, keys, size))
-    if filling:
-        return {"entries": sequencer.checkpoint.size}
+            storage = FolderStorage(folder / f"log-{entries}")
+            if storage.read(STAGED, MAX_SWAPPED) is None:
+                create(storage, ORIGIN, keys.signing)
+            logs.append((stack.enter_context(sequencing(storage, ORIGIN, keys.signing)), storage))
+            fill(logs[-1][0], entries)
+        if filling:
+            return {"entries": [sequencer.checkpoint.size for sequencer, _ in logs]}
+        rows = in_turn(logs, NoteKey.ed25519(ORIGIN, keys.signing.public), keys.signing, size)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         body: dict[str, Any] = headline(Path(scratch) / "log", keys, size)
     largest = {name: rows[-1][name] for name in ("proof_us", "verify_us")}
