@@ -23,7 +23,7 @@ from reperform.evidence.receipt import Abandonment, AbandonReason, Receipt, open
 from reperform.evidence.roster import Log, RosterRefusedError
 from reperform.executor.journal import Entry, Journal, JournalError
 from reperform.tests.protocol.executors import ORIGIN, executor_of, tree_hash, vault_of
-from reperform.tests.world import BANK, World
+from reperform.tests.world import BANK, START, World
 
 SCRIPT: Final = Path(__file__).with_name("killed_executor.py")
 BATCH: Final = 2
@@ -90,6 +90,7 @@ def test_killed_at_every_step_every_number_is_accounted_for_once_everywhere(bank
                 given_up = open_abandonment(entry.envelope, bank.roster).document
                 assert (given_up.sequence, given_up.reason) == (entry.sequence, AbandonReason.CRASHED)
                 abandoned += 1
+        assert vault.holdings(START).erased == 0  # what was signed was not abandoned after
     assert openings == {}  # none that nobody knows of
     assert handed_out.items() <= receipts.items()
     assert abandoned >= BATCH
