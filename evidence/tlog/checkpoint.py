@@ -25,7 +25,7 @@ class Checkpoint:
     root: Digest
 
     def __post_init__(self) -> None:
-        if not self.origin or any(ord(character) < 0x20 for character in self.origin):
+        if not self.origin or any(c < " " or "\ud800" <= c <= "\udfff" for c in self.origin):
             raise MalformedError("a log's origin is one line of text")
         if not 0 <= self.size <= MAX_SIZE:
             raise MalformedError(f"a log has 0 to {MAX_SIZE} entries")

@@ -146,8 +146,8 @@ def sign_note(text: str, name: str, key: SigningKey) -> NoteSignature:
 
 
 def check_name(name: str) -> None:
-    """Raises MalformedError for what cannot be the name of a key: it is empty, or has spaces or a plus."""
-    if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 for c in name):
+    """Raises MalformedError for what cannot be the name of a key: empty, no UTF-8, or with spaces or a plus."""
+    if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 or "\ud800" <= c <= "\udfff" for c in name):
         raise MalformedError(f"{name[:40]!r} cannot be the name of a key")
 
 

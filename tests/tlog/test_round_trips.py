@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from reperform.evidence.digest import Digest
+from reperform.evidence.encoding import MalformedError
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -105,3 +106,21 @@ def test_the_text_of_a_note_may_have_empty_lines_and_lines_like_signatures() -> 
     signature = NoteSignature("w", b"\x01\x02\x03\x04", b"\x05")
     for text in ("\n", "\n\n", "a\n\n", "\na\n", "a\n\nb\n", f"a\n{signature}", f"{signature}", f"a\n\n{signature}"):
         assert Note.parse(Note(text, (signature,)).to_bytes()).text == text
+
+
+def test_half_of_a_surrogate_pair_stands_in_no_name_and_no_origin() -> None:
+    """As a command line or a path has it that was not UTF-8."""
+    key = str(NoteKey.ed25519("log", CLASSICAL[0]))
+    text = Checkpoint("log", 1, Digest(bytes(32))).text()
+    for half in ("\ud800", "\udcff", "\udfff"):
+        with pytest.raises(MalformedError):
+            NoteKey.parse(key.replace("log", f"log{half}"))
+        with pytest.raises(MalformedError):
+            parse_checkpoint(text.replace("log", f"log{half}"))
+
+
+def test_a_note_ends_its_last_line_and_is_signed() -> None:
+    signature = NoteSignature("w", b"\x01\x02\x03\x04", b"\x05")
+    for text, signatures in (("", (signature,)), ("text", (signature,)), ("text\nmore", (signature,)), ("text\n", ())):
+        with pytest.raises(MalformedError, match="lines of text, and a signature"):
+            Note(text, signatures)

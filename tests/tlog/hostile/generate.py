@@ -84,6 +84,8 @@ def _notes() -> Iterator[Attack]:
     yield "note_signed_with_a_hyphen", plain.replace("\u2014", "-"), "is no signature", "not an em dash"
     yield "note_key_name_with_a_plus", plain.replace(space, "\u2014 a+b "), cannot, "it would read as part of a key"
     yield "note_key_name_with_a_space", plain.replace(space, "\u2014 a\u00a0b "), cannot, "U+00A0 is a space too"
+    escape = plain.replace(space, "\u2014 a\x1bb ")
+    yield "note_key_name_with_a_control_character", escape, "cannot be the name", "it writes on a terminal"
     yield "note_key_name_empty", plain.replace(space, "\u2014  "), cannot, "nobody signed"
     yield "note_signature_too_short", f"{TEXT}\n{space}AAAAAA==\n", "too short", "a key's id, and nothing after it"
     yield "note_signature_not_base64", f"{TEXT}\n{space}AAAA_AAA\n", "is no signature", "base64url is another"
