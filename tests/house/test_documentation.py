@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_docs_documents_lists_every_kind_with_its_fields() -> None:
     written = set()
-    for module in pkgutil.iter_modules(reperform.evidence.__path__):
-        for _, cls in inspect.getmembers(importlib.import_module(f"reperform.evidence.{module.name}"), inspect.isclass):
+    for module in pkgutil.walk_packages(reperform.evidence.__path__, "reperform.evidence."):
+        for _, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             if dataclasses.is_dataclass(cls) and hasattr(cls, "KIND"):
                 fields = " ".join(f"`{field.name}`" for field in dataclasses.fields(cls))
                 written.add(f"| `{cls.KIND}` | {fields} | {cls.__module__.rpartition('.')[2]} |")
