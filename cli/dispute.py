@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,8 @@ from .rounds import JsonLines
 from .trust import RootsFile, RosterFiles, now, read_keys, read_roots, read_rosters
 from .verify import account, exit_status, report
 from .watch import follow
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(help="Dispute a decision, and see what becomes of it.", no_args_is_help=True)
 
@@ -80,6 +83,8 @@ def file(
     if model.model_id != receipt.model:
         raise MalformedError(f"{manifest} is not of the model that the receipt names ({receipt.model.short()})")
     proof = None if inclusion is None else _inclusion(inclusion, opened, rosters)
+    if proof is None and judging.log is not None:
+        log.warning("without --inclusion the panel can refute the decision, and not uphold it (`reperform log prove`)")
     filed, keys = _filed(mine, state, _docket(judging, filed_with), proof)
     place = open_docket(docket, docket_ca).docket
     filer = Filer(place, keys, filed)
