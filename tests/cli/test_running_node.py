@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from reperform.tests.cli.conftest import Demo
-from reperform.tests.cli.run import reperform
+from reperform.tests.cli.run import ROOT, reperform
 
 BANK = "demo/parties/harbour-bank"
 TRUST = ("--roster", "demo/roster.dsse", "--roots", "demo/roots.json")
@@ -81,6 +81,33 @@ def test_two_processes_cannot_be_one_node(demo: Demo, tmp_path: Path) -> None:
         done = reperform("node", "run", at=tmp_path)
     assert done.returncode == 2
     assert "in use by another process" in done.stderr
+
+
+def another_machine(folder: Path) -> Path:
+    """A path with this package, as it is, where one known answer is another: a machine that computes something else."""
+    package = folder / "reperform"
+    (package / "executor").mkdir(parents=True)
+    for path in ROOT.iterdir():
+        if path.name != "executor":
+            (package / path.name).symlink_to(path)
+    for path in (ROOT / "executor").iterdir():
+        if path.name != "selftest.json":
+            (package / "executor" / path.name).symlink_to(path)
+    answers = json.loads((ROOT / "executor" / "selftest.json").read_text())
+    answers["aten.exp.default"] = answers["aten.tanh.default"]
+    (package / "executor" / "selftest.json").write_text(json.dumps(answers))
+    return folder
+
+
+def test_a_node_whose_machine_computes_something_else_does_not_vote_and_says_so(demo: Demo, tmp_path: Path) -> None:
+    set_up(demo, tmp_path / "node", "audit-house", demo.folder / "docket")
+    machine = another_machine(tmp_path / "machine")
+    # The reference: loops that were compiled for one place are compiled anew in another.
+    done = reperform("node", "run", at=tmp_path / "node", PYTHONPATH=str(machine), REPERFORM_KERNELS="reference")
+    assert done.returncode == 2
+    assert "aten.exp.default" in done.stderr
+    shown = reperform("node", "status", at=tmp_path / "node")
+    assert "aten.exp.default" in shown.stdout
 
 
 @pytest.mark.parametrize("where", ["log", "docket"])
