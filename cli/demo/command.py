@@ -16,10 +16,11 @@ import typer
 from ...evidence.documents import to_bytes
 from ...evidence.files import FileError, read_document, write_file
 from ...evidence.pack import Pack
+from ..log_writer import writing
 from ..output import BAD_INPUT, AsJson, progress, tell
 from ..trust import now, read_rosters
 from .forger import forgeries
-from .parties import BANK, DemoError, Stage, reperform
+from .parties import BANK, LOG, DemoError, Stage, reperform
 
 if TYPE_CHECKING:
     from ...executor.service import Decision
@@ -103,11 +104,14 @@ def _perform(stage: Stage, account: Account) -> None:
     account.say("1. A bank pins a model and decides.")
     model = stage.home(BANK) / "model"
     stories = _decide(stage, account, model)
-    with stage.running(model):
+    with stage.running(model) as witnesses:
+        stage.publish(witnesses)
+        account.say(f"   every receipt stands in the bank's log, which {len(witnesses)} organisations witnessed")
         for story in stories:
             account.say("", story.introduction)
             path = stage.folder / "applicants" / f"{story.name}.decision"
             write_file(path, to_bytes(story.decision.file), mode=0o600)
+            stage.prove(path)
             _dispute(stage, account, story.name, path, model)
     account.verified = True  # _dispute raises for a pack that does not verify
     account.say("", "4. What a forger gets.")
@@ -145,10 +149,11 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
     with (
         Journal(stage.home(BANK) / "journal", keys.signing.public.key_id) as journal,
         OpenVault(vault, VaultKey.read(vault_key)) as kept,
+        writing(str(stage.log), stage.key(LOG), roster) as log,
     ):
 
         def executor(running: Model) -> Executor:
-            return Executor(running, keys, roster, journal=journal, vault=kept, log=None, clock=now)
+            return Executor(running, keys, roster, journal=journal, vault=kept, log=log, clock=now)
 
         with progress.status(f"deciding {len(inputs):,} applications, one receipt each"):
             begun = time.monotonic()

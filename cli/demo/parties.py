@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ BANK: Final = "Harbour Bank"
 DOCKET: Final = "Docket Office"
 PANEL: Final = ("Audit House", "Consumer Union", "Finance Authority")
 ROOTS: Final = ("root-a", "root-b", "root-c")
+LOG: Final = "decision-log"
+ORIGIN: Final = "log.harbour.example/decisions"
+PATIENCE: Final = 60.0  # seconds, for a party to answer
 
 # A reader who verifies needs no torch. Here it cannot be imported even where it is installed.
 WITHOUT_TORCH: Final = "import sys; sys.modules['torch'] = None; from reperform.cli.main import main; main()"
@@ -52,6 +57,11 @@ class Stage:
         """The docket's folder."""
         return self.folder / "docket"
 
+    @property
+    def log(self) -> Path:
+        """The folder of the bank's log."""
+        return self.folder / "log"
+
     def home(self, party: str) -> Path:
         """A party's own folder, which in life is its own machine."""
         return self.folder / "parties" / party.lower().replace(" ", "-")
@@ -70,7 +80,7 @@ class Stage:
 
     def write_roster(self) -> None:
         """Everybody makes keys; the roster names their public halves; two of three root keys sign it."""
-        for party in (BANK, DOCKET, *PANEL, *ROOTS):
+        for party in (BANK, LOG, DOCKET, *PANEL, *ROOTS):
             self.home(party).mkdir(parents=True, exist_ok=True)
             reperform("keys", "new", str(self.key(party)), "--name", party)
         roles = {BANK: "operator", DOCKET: "docket"}
@@ -81,6 +91,10 @@ class Stage:
             'suite = "ed25519"',
             "root_threshold = 2",
             f"roots = {json.dumps([self._public(root) for root in ROOTS])}",
+            "[log]",
+            f"origin = {json.dumps(ORIGIN)}",
+            f"key = {json.dumps(self._public(LOG))}",
+            f"witnesses = {len(PANEL)}",
         ]
         for party in (BANK, DOCKET, *PANEL):
             role = roles.get(party, "replayer")
@@ -91,27 +105,36 @@ class Stage:
         signers = [option for root in ROOTS[:2] for option in ("--sign", str(self.key(root)))]
         out = ["--out", str(self.roster), "--roots-out", str(self.roots)]
         reperform("roster", "new", str(description), *signers, *out)
+        reperform("log", "init", "--log", str(self.log), "--key", str(self.key(LOG)), *self.trust())
 
     def _public(self, party: str) -> str:
         return str(self.key(party).with_name("node.key.pub").relative_to(self.folder))
 
     @contextmanager
-    def running(self, model: Path) -> Iterator[None]:
-        """The docket and three nodes, each with its own copy of the model, until the block ends."""
+    def running(self, model: Path) -> Iterator[Sequence[str]]:
+        """The docket and three nodes, each with its own copy of the model, until the block ends.
+
+        The nodes witness the log besides; these are their addresses.
+        """
         docket = ["docket", "run", "--docket", str(self.docket), "--key", str(self.key(DOCKET)), *self.trust()]
-        commands = {DOCKET: docket}
+        commands = {(DOCKET, "log"): [*docket, "--interval", "0.05"]}
+        ports = dict(zip(PANEL, _free_ports(len(PANEL)), strict=True))
         for party in PANEL:
             home = self.home(party)
             shutil.copytree(model, home / "model")
             given = ["--model", str(home / "model"), "--docket", str(self.docket), *self.trust()]
             reperform("node", "init", str(home), "--organisation", party, "--key", str(self.key(party)), *given)
-            commands[party] = ["node", "run", "--config", str(home / "node.toml")]
+            config = ["--config", str(home / "node.toml")]
+            commands[party, "log"] = ["node", "run", *config, "--interval", "0.05"]
+            commands[party, "witness.log"] = ["node", "witness", *config, "--listen", f"127.0.0.1:{ports[party]}"]
         self.docket.mkdir()
         processes = []
         try:
-            for party, command in commands.items():
-                processes.append(self._start(party, [*command, "--interval", "0.05"]))
-            yield
+            for (party, name), command in commands.items():
+                processes.append(self._start(self.home(party) / name, command))
+            for port in ports.values():
+                _await(port)
+            yield [f"http://127.0.0.1:{port}" for port in ports.values()]
         finally:
             for process in processes:
                 process.terminate()
@@ -122,13 +145,24 @@ class Stage:
                     process.kill()
                     process.wait()
 
-    def _start(self, party: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        with (self.home(party) / "log").open("wb") as log:
+    @staticmethod
+    def _start(path: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        with path.open("wb") as log:
             return subprocess.Popen(_command(arguments), stderr=log, stdout=log, env=_environment())
+
+    def publish(self, witnesses: Sequence[str]) -> None:
+        """The bank has its log's checkpoint witnessed, and shows it."""
+        at = [option for witness in witnesses for option in ("--witness", witness)]
+        reperform("log", "checkpoint", "--log", str(self.log), "--key", str(self.key(LOG)), *at, *self.trust())
+
+    def prove(self, decision: Path) -> None:
+        """An applicant asks the log for the proof that their receipt stands in it."""
+        reperform("log", "prove", str(decision), "--log", str(self.log), "--out", str(_proof(decision)), *self.trust())
 
     def dispute(self, decision: Path, model: Path, pack: Path) -> dict[str, Any]:
         """An applicant's own process disputes a decision and stays until there is a verdict."""
         place = ["--docket", str(self.docket), "--manifest", str(model / "manifest.msgpack")]
+        place += ["--inclusion", str(_proof(decision))]
         out = ["--state", str(decision.with_suffix(".dispute")), "--out", str(pack), "--timeout", "120"]
         done = _run(["dispute", "file", str(decision), *place, *out, *self.trust(), "--json"])
         if done.returncode not in (0, 1):
@@ -148,6 +182,33 @@ class Stage:
         """A stranger's process, without torch, verifies a pack."""
         command = [sys.executable, "-c", WITHOUT_TORCH, "verify", str(pack), "--roots", str(self.roots), "--json"]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _proof(decision: Path) -> Path:
+    return decision.with_suffix(".tlog-proof")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _await(port: int) -> None:
+    """Until somebody listens there. Raises DemoError."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise DemoError("a witness does not answer")
 
 
 def reperform(*arguments: str) -> None:
