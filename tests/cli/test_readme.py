@@ -13,7 +13,7 @@ from reperform.tests.cli.run import ROOT
 
 def test_the_first_dispute_works_as_it_is_written(tmp_path: Path) -> None:
     (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (roster,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "rosters.md").read_text(), re.DOTALL)
+    roster, _ = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "rosters.md").read_text(), re.DOTALL)
     (tmp_path / "roster.toml").write_text(roster)
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "wheels").symlink_to(ROOT / ".cache" / "wheels")
