@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Final, Self
@@ -37,9 +36,9 @@ class Request:
         head, _, note = data.partition(b"\n\n")
         try:
             match = _HEAD.fullmatch(head.decode() + "\n")
-            hashes = () if match is None else tuple(base64.b64decode(each, validate=True) for each in match[2].split())
-        except (UnicodeDecodeError, binascii.Error) as error:
-            raise MalformedError("a request to a witness is text, with hashes in base64") from error
+        except UnicodeDecodeError as error:
+            raise MalformedError("a request to a witness is not UTF-8 text") from error
+        hashes = () if match is None else tuple(base64.b64decode(line) for line in match[2].split())
         if match is None or len(hashes) > MAX_HASHES:
             raise MalformedError("this is not a request as c2sp.org/tlog-witness has it")
         request = cls(int(match[1]), hashes, Note.parse(note))

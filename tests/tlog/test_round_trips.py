@@ -119,6 +119,11 @@ def test_half_of_a_surrogate_pair_stands_in_no_name_and_no_origin() -> None:
             parse_checkpoint(text.replace("log", f"log{half}"))
 
 
+def test_an_origin_is_never_empty() -> None:
+    with pytest.raises(MalformedError, match="one line of text"):
+        Checkpoint("", 1, Digest(bytes(32)))
+
+
 def test_a_note_ends_its_last_line_and_is_signed() -> None:
     signature = NoteSignature("w", b"\x01\x02\x03\x04", b"\x05")
     for text, signatures in (("", (signature,)), ("text", (signature,)), ("text\nmore", (signature,)), ("text\n", ())):

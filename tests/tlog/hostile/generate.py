@@ -132,6 +132,9 @@ def _proofs() -> Iterator[Attack]:
     many = PROOF.replace("index 6\n", "index 6\n" + f"{HASH}\n" * 64)
     yield "proof_of_many_hashes", many, "at most 63", "no tree is so high"
     yield "proof_with_empty_extra", PROOF.replace("extra ZXh0cmE=", "extra "), what, "it is left out"
+    broken = PROOF.replace("extra ZXh0cmE=", "extra ZXh0c")
+    yield "proof_with_broken_extra", broken, "extra line that is not in base64", "five digits are no bytes"
+    yield "proof_not_utf8", PROOF.encode().replace(b"extra ", b"extra\xff"), "UTF-8", "it is text"
     yield "proof_with_spaces", PROOF.replace("extra ", "extra  "), what, lines
     yield "proof_with_carriage_returns", PROOF.replace("\n", "\r\n"), what, lines
     yield "proof_without_checkpoint", PROOF.partition("\n\n")[0] + "\n\n", "no signatures", "of no tree"
@@ -141,6 +144,7 @@ def _requests() -> Iterator[Attack]:
     what = "not a request"
     yield "request_old_with_zero_in_front", REQUEST.replace("old 6", "old 06"), what, "not decimal"
     yield "request_without_old", REQUEST.replace("old 6\n", ""), what, "from where?"
+    yield "request_not_utf8", REQUEST.encode().replace(b"old 6", b"old\xff6"), "UTF-8", "it is text"
     yield "request_new", REQUEST.replace("old 6", "new 6"), what, "another request"
     many = REQUEST.replace("old 6\n", "old 6\n" + f"{HASH}\n" * 61)
     yield "request_of_64_hashes", many, what, "c2sp.org/tlog-witness takes 63"
