@@ -15,8 +15,8 @@ from reperform.evidence.encoding import MalformedError
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
-from reperform.evidence.tlog.note import KeyType, Note, NoteKey, NoteSignature
-from reperform.evidence.tlog.proof import Proof
+from reperform.evidence.tlog.note import MAX_BYTES, KeyType, Note, NoteKey, NoteSignature
+from reperform.evidence.tlog.proof import MAX_EXTRA, Proof
 from reperform.evidence.tlog.request import Request
 from reperform.evidence.tlog.tiles import LEVELS, TILE, Bundle, Tile, decode_bundle, encode_bundle, parse_path
 from reperform.evidence.tlog.tree import EMPTY_ROOT, MAX_SIZE
@@ -129,3 +129,14 @@ def test_a_note_ends_its_last_line_and_is_signed() -> None:
     for text, signatures in (("", (signature,)), ("text", (signature,)), ("text\nmore", (signature,)), ("text\n", ())):
         with pytest.raises(MalformedError, match="lines of text, and a signature"):
             Note(text, signatures)
+
+
+def test_the_last_tile_of_the_largest_log_has_a_path() -> None:
+    assert parse_path("tile/0/x036/x028/x797/x018/x963/967") == Tile(0, MAX_SIZE // TILE)
+
+
+def test_a_proof_may_have_the_largest_note_and_the_largest_extra_at_once() -> None:
+    signature = NoteSignature("w", b"\x01\x02\x03\x04", b"\x05")
+    beside = len(Note("\n", (signature,)).to_bytes())
+    proof = Proof(0, (), Note("a" * (MAX_BYTES - beside) + "\n", (signature,)), bytes(MAX_EXTRA))
+    assert Proof.parse(str(proof).encode()) == proof

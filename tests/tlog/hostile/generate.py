@@ -167,6 +167,7 @@ def _tiles() -> Iterator[Attack]:
         ("zeros_in_front", "tile/0/x000/067"),
         ("width_zero", "tile/0/000.p/0"),
         ("width_full", "tile/0/000.p/256"),
+        ("width_too_large", "tile/0/000.p/257"),
         ("width_with_zero_in_front", "tile/0/000.p/07"),
         ("upwards", "tile/0/../entries/000"),
         ("upwards_encoded", "tile/0/%2e%2e/000"),
