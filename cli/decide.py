@@ -57,7 +57,8 @@ def decide(
     from ..executor.vault.store import OpenVault
 
     values = read_inputs(inputs)
-    in_force = read_rosters(roster, roots)[-1].document
+    rosters = [signed.document for signed in read_rosters(roster, roots)]
+    in_force = rosters[-1]
     in_force.check_time(now())
     keys = read_keys(key)
     in_force.member_as(keys.signing.public.key_id, OrganisationRole.OPERATOR)
@@ -67,7 +68,7 @@ def decide(
     make_folder(out)
     with (
         OpenVault(vault, read_vault_key(vault_key, vault_key_command)) as kept,
-        writing(log, log_key, in_force) as entered,
+        writing(log, log_key, rosters) as entered,
         Journal(journal, keys.signing.public.key_id) as opened,
         progress.status(f"deciding {len(values)} inputs"),
     ):

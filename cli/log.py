@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..consensus.log.prover import Prover
 from ..consensus.log.publisher import Publisher
 from ..consensus.log.sequencer import create, sequencing
-from ..evidence.documents import to_bytes
 from ..evidence.roster import Roster
 from ..evidence.tlog.note import Note
 from ..evidence.witnessed import open_checkpoint
@@ -30,8 +28,8 @@ from .log_place import (
     read_epochs,
     read_shown,
     report,
-    seen_by,
 )
+from .log_writer import writing_to
 from .output import AsJson, tell
 from .rounds import JsonLines, start_log
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys
@@ -71,18 +69,13 @@ def append(
     They are durable when this returns, and shown to others with the next `reperform log checkpoint`.
     """
     rosters = read_epochs(roster, roots)
-    newest = rosters[-1]
-    signing, *_ = newest.log_signers(read_keys(key))
     envelopes = [read_envelope(path) for path in files]
-    entries = dict(zip(map(leaf_of, envelopes), map(to_bytes, envelopes), strict=True))
-    storage = open_storage(log)
-    with sequencing(storage, named_log(newest).origin, signing, log_keys_of(rosters)) as sequencer:
-        size = sequencer.checkpoint.size
-        since = min((seen_by(envelope) for envelope in envelopes), default=0)
-        places = dict(Prover(storage).find(entries.keys(), since, size)) if since < size else {}
-        new = [leaf for leaf in entries if leaf not in places]
-        places |= zip(new, sequencer.append([entries[leaf] for leaf in new]), strict=True)
-        checkpoint = sequencer.checkpoint
+    entries = {leaf_of(envelope): envelope for envelope in envelopes}
+    with writing_to(open_storage(log), read_keys(key), rosters) as writer:
+        places = dict(zip(entries, writer.find([*entries.values()]), strict=True))
+        new = [leaf for leaf, place in places.items() if place is None]
+        places |= zip(new, writer.append([entries[leaf] for leaf in new]), strict=True)
+        checkpoint = writer.seen()
     found = [(path, places[leaf_of(envelope)]) for path, envelope in zip(files, envelopes, strict=True)]
     tell(
         as_json,

@@ -15,7 +15,7 @@ from ..evidence.dsse import Envelope
 from ..evidence.keyfile import KeyRing
 from ..evidence.roster import Roster
 from ..evidence.tlog.checkpoint import Checkpoint
-from .log_place import leaf_of, named_log, open_storage, seen_by
+from .log_place import leaf_of, log_keys_of, named_log, open_storage, seen_by
 from .trust import read_keys
 
 
@@ -44,8 +44,8 @@ class LogWriter:
 
 
 @contextmanager
-def writing(place: str | None, key: Path | None, roster: Roster) -> Iterator[LogWriter | None]:
-    """Write to the log that a roster names, for as long as the block runs; None where no place is given.
+def writing(place: str | None, key: Path | None, rosters: Sequence[Roster]) -> Iterator[LogWriter | None]:
+    """Write to the log that the newest of these epochs names, for as long as the block runs; None without a place.
 
     Raises StorageError, RosterRefusedError.
     """
@@ -54,13 +54,13 @@ def writing(place: str | None, key: Path | None, roster: Roster) -> Iterator[Log
         return
     if key is None:
         raise StorageError(f"writing to the log in {place} needs its key", advice="give it with --log-key")
-    with writing_to(open_storage(place), read_keys(key), roster) as writer:
+    with writing_to(open_storage(place), read_keys(key), rosters) as writer:
         yield writer
 
 
 @contextmanager
-def writing_to(storage: Storage, keys: KeyRing, roster: Roster) -> Iterator[LogWriter]:
-    """The same, with everything at hand."""
-    origin, (signing, *_) = named_log(roster).origin, roster.log_signers(keys)
-    with sequencing(storage, origin, signing) as sequencer:
+def writing_to(storage: Storage, keys: KeyRing, rosters: Sequence[Roster]) -> Iterator[LogWriter]:
+    """The same, with everything at hand. Under a new key the log goes on from what an earlier epoch's committed."""
+    origin, (signing, *_) = named_log(rosters[-1]).origin, rosters[-1].log_signers(keys)
+    with sequencing(storage, origin, signing, log_keys_of(rosters)) as sequencer:
         yield LogWriter(origin, sequencer, Prover(storage))

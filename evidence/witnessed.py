@@ -13,10 +13,10 @@ from .digest import Digest
 from .errors import ReperformError
 from .keys import Algorithm
 from .revocation import in_effect, revoked
-from .roster import Node, OrganisationRole, Revocation, Roster, RosterRefusedError
+from .roster import Log, Node, OrganisationRole, Revocation, Roster, RosterRefusedError
 from .tlog.checkpoint import Checkpoint, parse_checkpoint
 from .tlog.cosignature import check_cosignature, cosigner_key
-from .tlog.note import Note, NoteKey
+from .tlog.note import KeyType, Note, NoteKey
 
 
 class NotWitnessedError(ReperformError):
@@ -50,25 +50,31 @@ def open_checkpoint(note: Note, rosters: Sequence[Roster]) -> Witnessed:
     raise refusal
 
 
+def log_keys(log: Log, roster: Roster) -> tuple[NoteKey, ...]:
+    """The keys that must sign a checkpoint of the log: Ed25519 as a note, ML-DSA-44 as a cosignature."""
+    return tuple(
+        NoteKey.ed25519(log.origin, key) if key.algorithm is Algorithm.ED25519 else cosigner_key(log.origin, key)
+        for key in roster.keys_of(log)
+    )
+
+
 def check_signed(note: Note, roster: Roster) -> Checkpoint:
     """The checkpoint of the roster's log, which it signed with every key that the suite asks for.
 
-    Ed25519 signs the note, ML-DSA-44 a cosignature. Raises RosterRefusedError for another log, NotWitnessedError for a
-    signature that is missing, SignatureRefusedError for a bad one.
+    Raises RosterRefusedError for another log, NotWitnessedError for a signature that is missing,
+    SignatureRefusedError for a bad one.
     """
     checkpoint, log = parse_checkpoint(note.text), roster.log
     if log is None or log.origin != checkpoint.origin:
         raise RosterRefusedError(f"epoch {roster.epoch} of {roster.name!r} names no log {checkpoint.origin[:80]!r}")
-    for key in roster.keys_of(log):
-        classical = key.algorithm is Algorithm.ED25519
-        known = NoteKey.ed25519(log.origin, key) if classical else cosigner_key(log.origin, key)
+    for known in log_keys(log, roster):
         signature = note.signature_by(known)
         if signature is None:
             raise NotWitnessedError(f"the checkpoint is not signed by log {log.origin}")
-        if classical:
+        if known.type is KeyType.ED25519:
             known.verify(signature, note.text)
         else:
-            check_cosignature(signature, checkpoint, log.origin, key)
+            check_cosignature(signature, checkpoint, log.origin, known.key)
     return checkpoint
 
 

@@ -149,7 +149,7 @@ def _decide(stage: Stage, account: Account, pinned: Path) -> tuple[Story, ...]:
     with (
         Journal(stage.home(BANK) / "journal", keys.signing.public.key_id) as journal,
         OpenVault(vault, VaultKey.read(vault_key)) as kept,
-        writing(str(stage.log), stage.key(LOG), roster) as log,
+        writing(str(stage.log), stage.key(LOG), [roster]) as log,
     ):
 
         def executor(running: Model) -> Executor:

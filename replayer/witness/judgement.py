@@ -13,15 +13,14 @@ from http import HTTPStatus
 
 from ...evidence.errors import ReperformError
 from ...evidence.keyfile import KeyRing
-from ...evidence.keys import Algorithm, SigningKey
+from ...evidence.keys import SigningKey
 from ...evidence.revocation import revoked
 from ...evidence.roster import OrganisationRole, Roster, RosterRefusedError
 from ...evidence.tlog.checkpoint import Checkpoint
-from ...evidence.tlog.cosignature import cosigner_key
-from ...evidence.tlog.note import Note, NoteKey
+from ...evidence.tlog.note import Note
 from ...evidence.tlog.request import Request
 from ...evidence.tlog.tree import EMPTY_ROOT, check_consistency
-from ...evidence.witnessed import check_signed
+from ...evidence.witnessed import check_signed, log_keys
 
 
 class Outcome(Enum):
@@ -104,13 +103,8 @@ def trust(rosters: Sequence[Roster], rings: Sequence[KeyRing], origin: str, now:
 
 def signed_by_log(note: Note, roster: Roster) -> Note:
     """The note with the log's signatures alone. Raises a ReperformError unless all its keys of this epoch signed it."""
-    origin = check_signed(note, roster).origin
-    log = roster.log
-    keys = () if log is None else roster.keys_of(log)
-    known = [
-        NoteKey.ed25519(origin, key) if key.algorithm is Algorithm.ED25519 else cosigner_key(origin, key)
-        for key in keys
-    ]
+    check_signed(note, roster)
+    known = () if roster.log is None else log_keys(roster.log, roster)
     return Note(note.text, tuple(each for each in map(note.signature_by, known) if each is not None))
 
 

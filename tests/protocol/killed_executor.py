@@ -92,7 +92,7 @@ def decide(folder: Path, step: int, batch: int) -> None:
     with (
         Journal(folder / "journal", keys.signing.public.key_id) as journal,
         vault_of(folder) as vault,
-        writing_to(SteppedStorage(folder / "log", steps), log_keys, roster) as log,
+        writing_to(SteppedStorage(folder / "log", steps), log_keys, [roster]) as log,
     ):
         parts = (FunctionModel(), keys, roster)
         executor = Executor(*parts, journal=journal, vault=vault, log=log, clock=lambda: START)
