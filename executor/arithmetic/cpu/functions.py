@@ -16,12 +16,12 @@ from numba import prange
 from torch import Tensor, empty_like, float32
 
 from ..errors import RefusedArithmeticError, undecided
-from .activations import gelu64, gelu_tanh64, sigmoid64, silu64, softplus64, tanh64
+from .activations import gelu64, gelu_quick, gelu_tanh64, sigmoid64, silu64, softplus64, tanh64
 from .compile import kernel, parallel_kernel
 from .exponential import exp64, log64
 from .normal import erf64
 from .roots import reciprocal32, rsqrt32, sqrt32
-from .rounding import Row, Status, direct_row, listed, rounded_row
+from .rounding import Row, Status, direct_row, listed, quickly_rounded_row, rounded_row
 from .trigonometric import LARGEST_ANGLE, cos64, sin64
 
 _EXP, _LOG, _SIN, _COS, _TANH, _ERF = map(listed, ("exp", "log", "sin", "cos", "tanh", "erf"))
@@ -92,7 +92,7 @@ def silu_row(x: Row, out: Row) -> int:
 @kernel
 def gelu_row(x: Row, out: Row) -> int:
     """x·Φ(x)."""
-    return rounded_row(gelu64, _GELU, x, out)
+    return quickly_rounded_row(gelu_quick, gelu64, _GELU, x, out)
 
 
 @kernel

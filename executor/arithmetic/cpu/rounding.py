@@ -18,6 +18,8 @@ from .inline import BLOCK, block, inlined
 
 Row = NDArray[np.float32]
 Evaluation = Callable[[float], float]
+# A value, and an error that also covers the rounding of value - error and value + error.
+Quick = Callable[[float], tuple[float, float]]
 
 
 class Status(IntEnum):
@@ -29,6 +31,9 @@ class Status(IntEnum):
 
 
 _UNDECIDED = int(Status.UNDECIDED)
+
+# Of a block with a doubtful input, so many with it are evaluated again.
+_FEW = 32
 
 # Twice what the evaluations promise, so that the rounding of the ends themselves does not matter.
 _INNER = 1.0 - 2.0**-49
@@ -51,16 +56,61 @@ def rounded_row(evaluate: Evaluation, near: NDArray[np.int64], x: Row, out: Row)
         piece, results = x[start : start + BLOCK], out[start : start + BLOCK]
         for i in range(piece.size):
             inputs[i] = piece[i]
+        status = _rounded(evaluate, near, inputs, results)
+        if status:
+            return status
+    return 0
+
+
+@inlined
+def quickly_rounded_row(quick: Quick, evaluate: Evaluation, near: NDArray[np.int64], x: Row, out: Row) -> int:
+    """As `rounded_row`, by an evaluation that costs less; where that leaves a doubt, `evaluate` and the list decide."""
+    inputs, lower = block(), block()
+    for start in range(0, x.size, BLOCK):
+        piece, results = x[start : start + BLOCK], out[start : start + BLOCK]
+        for i in range(piece.size):
+            inputs[i] = piece[i]
         doubtful = np.int32(0)
         for i in range(piece.size):
-            inner, outer = _ends(evaluate(float(inputs[i])))
-            doubtful |= np.float32(inner).view(np.int32) ^ np.float32(outer).view(np.int32)
-            results[i] = outer
+            value, error = quick(float(inputs[i]))
+            low, high = np.float32(value - error), np.float32(value + error)
+            doubtful = np.int32(doubtful | _difference(low, high))
+            lower[i] = low
+            results[i] = high
         if doubtful:
-            status = _settle(evaluate, near, inputs, results)
-            if status:
-                return status
+            for first in range(0, piece.size, _FEW):
+                few = slice(first, first + _FEW)
+                if _differ(lower[few], results[few]):
+                    status = _rounded(evaluate, near, inputs[few], results[few])
+                    if status:
+                        return status
     return 0
+
+
+@inlined
+def _difference(a: np.float32, b: np.float32) -> np.int32:
+    """0 if they are the same."""
+    return np.int32(np.float32(a).view(np.int32) ^ np.float32(b).view(np.int32))
+
+
+@inlined
+def _differ(lower: Row, upper: Row) -> bool:
+    """Whether any element does."""
+    doubtful = np.int32(0)
+    for i in range(upper.size):
+        doubtful = np.int32(doubtful | _difference(lower[i], upper[i]))
+    return bool(doubtful)
+
+
+@inlined
+def _rounded(evaluate: Evaluation, near: NDArray[np.int64], inputs: Row, results: Row) -> int:
+    """RN32 of a block, as many as there are results."""
+    doubtful = np.int32(0)
+    for i in range(results.size):
+        inner, outer = _ends(evaluate(float(inputs[i])))
+        doubtful = np.int32(doubtful | _difference(inner, outer))
+        results[i] = outer
+    return _settle(evaluate, near, inputs, results) if doubtful else 0
 
 
 @inlined

@@ -117,6 +117,34 @@ def test_evaluations_keep_what_they_promise_without_fused_multiply_add() -> None
         check_evaluations(name, evaluated(name), values)
 
 
+def test_the_quick_evaluation_of_gelu_is_as_near_as_it_says() -> None:
+    generator = torch.Generator().manual_seed(31)
+    spread = torch.randn(4000, generator=generator) * torch.tensor([1e-20, 1e-3, 1.0, 3.0]).repeat(1000)
+    last = np.nextafter(np.float32(normal.QUICK_FARTHEST), np.float32(0))
+    for x in [float(v) for v in (*spread[spread.abs() < last].tolist(), last, -last)]:
+        value, error = activations.gelu_quick(x)
+        with mpmath.workprec(120):  # half is for the rounding of the ends
+            assert abs(value - exhaustive.EXACT["gelu"](mpmath.mpf(x))) < error / 2, x.hex()
+
+
+def test_the_quick_evaluation_of_gelu_is_x_or_claims_nothing_farther_out() -> None:
+    for x in (normal.QUICK_FARTHEST, 6.0, np.float32(19.3), 1e5, np.float32(3e38)):
+        value, error = activations.gelu_quick(float(x))
+        assert (
+            np.float32(value - error) == np.float32(value + error) == np.float32(x) == oracle.function("gelu", float(x))
+        )
+        value, error = activations.gelu_quick(-float(x))
+        assert error >= float(x)
+
+
+def test_a_doubtful_input_changes_nothing_for_those_beside_it() -> None:
+    for size in (1, 31, 32, 33, 256, 257, 1000):
+        x = torch.linspace(-9.0, 9.0, size).numpy()
+        alone = np.array([functions.gelu(torch.tensor([v])).item() for v in x], np.float32)
+        assert functions.gelu_row(x, x) == Status.ROUNDED
+        assert x.tobytes() == alone.tobytes()
+
+
 def artanh_part(u: Any) -> Any:
     """(artanh(s)/s - 1)/s² at u = s²."""
     s = mpmath.sqrt(u)
