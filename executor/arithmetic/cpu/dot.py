@@ -19,10 +19,23 @@ from ..errors import not_finite
 from ..kernels import Operand
 from . import float64, int16
 from .compile import allocating_kernel, kernel, parallel_kernel, threads
+from .inline import block, inlined
 from .int16 import combined
-from .integers import PRECISION, Array, room, rounded
-from .products import EXACT16, Product, blocks, columns, pack_panel, pack_rows, panel_size, rows_size, serving, sums
-from .tiles import LINE, ROWS, prefetch_to_read, prefetch_to_write
+from .integers import PRECISION, Array, room
+from .products import (
+    EXACT16,
+    Product,
+    blocks,
+    columns,
+    pack_panel,
+    pack_rows,
+    panel_size,
+    rows_size,
+    serving,
+    steps,
+    sums,
+)
+from .tiles import LINE, ROWS, Ahead, prefetch_to_write
 
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
 _TASK_WORDS = 1 << 17
@@ -33,8 +46,8 @@ _NEAR = 1 << 15
 _UNIT = 2.0**-PRECISION
 
 _FLOAT64, _INT16 = int(Product.FLOAT64), int(Product.INT16)
-_TILE16, _COLUMNS16, _products16 = int16.TILE, int16.COLUMNS, int16.products
-_products64 = float64.products
+_COLUMNS16, _products16 = int16.COLUMNS, int16.products
+_COLUMNS64, _products64 = float64.COLUMNS, float64.products
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,8 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
     x = x.contiguous()
     rows, length = x.shape
     width = packed.scales.numel()
-    bias = torch.zeros(width) if bias is None else bias.contiguous()
+    # Without a -0 in the bias, a product that was rounded to -0 becomes +0 when it is added.
+    bias = torch.zeros(width) if bias is None else bias.contiguous() + 0.0
     out = torch.empty(rows, width)
     if not (out.numel() and length):
         return out.zero_() + bias
@@ -164,36 +178,55 @@ class _Room(NamedTuple):
     parts: Array
 
 
+@inlined
+def _round_row(  # noqa: PLR0917
+    summed: bool,
+    digits: bool,
+    total: Array,
+    parts: Array,
+    at: int,
+    unit: float,
+    scales: Array,
+    bias: Array,
+    out: Array,
+    width: int,
+) -> None:
+    """One row of a tile from place `at` on; `width` is that of `out`."""
+    results = block()  # LLVM need not ask, row after row, whether these overlap with anything
+    for j in range(np.uint64(width)):
+        place = np.uint64(at) + j
+        value = total[place] * unit if summed else 0.0
+        if digits:
+            value += combined(parts, place, unit)
+        results[j] = np.float32(value * scales[j]) + bias[j]
+    for j in range(np.uint64(width)):
+        out[j] = results[j]
+
+
 @kernel
-def _round(total: Array, finish: _Finish, row: int, left: int, out: Array) -> None:
-    """The sums of a tile, scaled and rounded, then the bias, into out from [row, left]."""
+def _round(  # noqa: PLR0917
+    summed: bool, digits: bool, total: Array, parts: Array, finish: _Finish, row: int, left: int, out: Array
+) -> None:
+    """The sums of a tile, scaled and rounded, then the bias, into out from [row, left].
+
+    They are in total where `summed`, in parts as products of digits where `digits`; if both, they are added.
+    """
     width = total.size // ROWS
     right = min(left + width, out.shape[1])
     scales, bias = finish.scales[left:right], finish.bias[left:right]
     for r in range(min(ROWS, len(out) - row)):
-        unit = finish.row_scales[row + r] * _UNIT * _UNIT
-        values, results = total[r * width : (r + 1) * width], out[row + r, left:right]
-        for j in range(results.size):
-            results[j] = rounded(values[j] * (unit * scales[j])) + bias[j]
-
-
-@kernel
-def _round_digits(total: Array, parts: Array, finish: _Finish, row: int, left: int, out: Array) -> None:  # noqa: PLR0917
-    """As `_round`, with the products of digits of a last block to be added."""
-    right = min(left + _COLUMNS16, out.shape[1])
-    scales, bias = finish.scales[left:right], finish.bias[left:right]
-    low, high, both = parts[:_TILE16], parts[_TILE16 : 2 * _TILE16], parts[2 * _TILE16 :]
-    for r in range(min(ROWS, len(out) - row)):
-        unit = finish.row_scales[row + r] * _UNIT * _UNIT
-        results, at = out[row + r, left:right], np.uint64(r * _COLUMNS16)
-        for j in range(np.uint64(results.size)):
-            value = total[at + j] + combined(low[at + j], high[at + j], both[at + j])
-            results[j] = rounded(value * (unit * scales[j])) + bias[j]
+        unit, results = finish.row_scales[row + r] * _UNIT * _UNIT, out[row + r, left:right]
+        if right - left == _COLUMNS16:  # loops of known lengths have no ends to look for
+            _round_row(summed, digits, total, parts, r * width, unit, scales, bias, results, _COLUMNS16)
+        elif right - left == _COLUMNS64:
+            _round_row(summed, digits, total, parts, r * width, unit, scales, bias, results, _COLUMNS64)
+        else:
+            _round_row(summed, digits, total, parts, r * width, unit, scales, bias, results, right - left)
 
 
 @kernel
 def _ask_for_results(row: int, left: int, width: int, out: Array) -> None:
-    """Have the memory fetched to which a tile's results will go."""
+    """Have the memory fetched to which the next tile's results will go."""
     for r in range(row, min(row + ROWS, len(out))):
         results = out[r]
         for j in range(left, min(left + width, out.shape[1]), LINE // 4):
@@ -201,11 +234,13 @@ def _ask_for_results(row: int, left: int, width: int, out: Array) -> None:
 
 
 @kernel
-def _ask_for_panel(panels: Array, at: int, size: int, tile: int, tiles: int) -> None:
-    """Have a tile's share of the next panel fetched, if that leaves the cache room for everything else."""
-    if size <= _NEAR:
-        for place in range(at + size * tile // tiles, at + size * (tile + 1) // tiles, LINE // 8):
-            prefetch_to_read(panels, place)
+def _share(next_panel: int, size: int, tile: int, tiles: int, steps: int) -> Ahead:
+    """A tile's share of the next panel, step by step: asked for all at once it would keep the tile's own data waiting.
+
+    Rounding up, the last tiles may ask for what lies beyond the panel, or the memory: that does no harm.
+    """
+    pace = (8 * size + tiles * steps - 1) // (tiles * steps)
+    return Ahead(8 * next_panel + tile * steps * pace, pace)
 
 
 @allocating_kernel
@@ -253,24 +288,26 @@ def _tiles(  # noqa: PLR0917
     width, size, apart = columns(product), rows_size(product, length), panel_size(product, length)
     tiles, count = (len(out) + ROWS - 1) // ROWS, blocks(product, length)
     digits = product == _INT16 and count <= EXACT16
+    near, paces = apart <= _NEAR, steps(product, length)
     for p in range(first, last):
         panel, left = p * apart, p * width
         for t in range(tiles):
             tile, row = t * size, t * ROWS
-            _ask_for_results(row, left, width, out)
-            if p + 1 < last:
-                _ask_for_panel(panels, panel + apart, apart, t, tiles)
+            ahead = _share(panel + apart, apart, t, tiles, paces) if near and p + 1 < last else Ahead(0, 0)
             if digits:
                 if count > 1:
-                    sums(product, packed, tile, panels, panel, length, count - 1, total, block, parts, carry)
-                _products16(packed, tile, panels, panel, count - 1, length, parts)
-                _round_digits(total, parts, finish, row, left, out)
-                continue
-            if count == 1:
-                _products64(packed, tile, panels, panel, 0, length, total)
+                    sums(product, packed, tile, panels, panel, length, count - 1, total, block, parts, carry, ahead)
+                _products16(packed, tile, panels, panel, count - 1, length, parts, ahead)
+            elif count == 1:
+                _products64(packed, tile, panels, panel, 0, length, total, ahead)
             else:
-                sums(product, packed, tile, panels, panel, length, count, total, block, parts, carry)
-            _round(total, finish, row, left, out)
+                sums(product, packed, tile, panels, panel, length, count, total, block, parts, carry, ahead)
+            # Here, because what is rounded is near, and waits for nothing.
+            if t + 1 < tiles:
+                _ask_for_results(row + ROWS, left, width, out)
+            else:
+                _ask_for_results(0, left + width, width, out)
+            _round(count > 1 or not digits, digits, total, parts, finish, row, left, out)
 
 
 @allocating_kernel

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .compile import kernel
 from .inline import inlined
 from .integers import Array, factors, integer
-from .tiles import FLOAT64, ROWS
+from .tiles import FLOAT64, ROWS, Ahead
 
 COLUMNS = FLOAT64.columns
 BLOCK = FLOAT64.block
@@ -57,8 +57,11 @@ def pack_column(column: Array, power: float, place: int, out: Array, at: int) ->
 
 
 @inlined
-def products(rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, out: Array) -> None:  # noqa: PLR0917
+def products(  # noqa: PLR0917
+    rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, out: Array, ahead: Ahead
+) -> None:
     """The exact sums of one block of the tile at rows[tile] and the panel at panels[panel], into out [ROWS·COLUMNS]."""
     first, apart = block * BLOCK, stride(length)
     a, b = tile + block * ROWS * apart, panel + first * COLUMNS
-    _multiply(out, 0, COLUMNS, rows, a, apart, panels, b, min(BLOCK, length - first))
+    soon = ahead.at + first * ahead.pace
+    _multiply(out, 0, COLUMNS, rows, a, apart, panels, b, min(BLOCK, length - first), soon, ahead.pace)

@@ -122,7 +122,7 @@ def _more_sums(  # noqa: PLR0917
     for b in range(1, (length + BLOCK - 1) // BLOCK):
         steps = min(BLOCK, length - b * BLOCK)
         apart, first = rows.shape[2], start + b * BLOCK * COLUMNS
-        _multiply(block, 0, COLUMNS, rows, b * ROWS * apart, apart, panels, first, steps)
+        _multiply(block, 0, COLUMNS, rows, b * ROWS * apart, apart, panels, first, steps, 0, 0)
         for r in range(ROWS):
             for c in range(COLUMNS):
                 place = at + r * stride + c
@@ -143,6 +143,6 @@ def sums(  # noqa: PLR0917
 ) -> None:
     """RN64 of the exact sums of a tile with one panel, into totals [ROWS·stride] from `at` on."""
     start = panel * panels.shape[1] * COLUMNS
-    _multiply(totals, at, stride, rows, 0, rows.shape[2], panels, start, min(length, BLOCK))
+    _multiply(totals, at, stride, rows, 0, rows.shape[2], panels, start, min(length, BLOCK), 0, 0)
     if length > BLOCK:
         _more_sums(rows, panels, start, length, totals, at, stride, more)

@@ -16,7 +16,7 @@ import numpy as np
 from .compile import allocating_kernel, fma
 from .inline import inlined
 from .integers import Array, factors, integer
-from .tiles import INT16, ROWS
+from .tiles import INT16, ROWS, Ahead
 
 COLUMNS = INT16.columns
 BLOCK = INT16.block
@@ -25,7 +25,9 @@ TILE = ROWS * COLUMNS
 _LOW_BITS = 11
 _HALF = np.int32(1 << (_LOW_BITS - 1))
 _MASK = np.int32(0xFFFF)
-_OF_MIDDLE, _OF_HIGH = np.float64(1 << _LOW_BITS), np.float64(1 << (2 * _LOW_BITS))
+# ll + 2^11·(bb - ll - hh) + 2^22·hh, by products: each is read once, and converted where it is read.
+_OF_LOW, _OF_BOTH, _OF_HIGH = 1.0 - 2.0**_LOW_BITS, 2.0**_LOW_BITS, 2.0 ** (2 * _LOW_BITS) - 2.0**_LOW_BITS
+_HIGH_AT, _BOTH_AT = np.uint64(TILE), np.uint64(2 * TILE)
 
 _multiply = INT16.multiply
 
@@ -117,7 +119,9 @@ def pack_column(column: Array, power: float, place: int, out: Array, at: int) ->
 
 
 @inlined
-def products(rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, parts: Array) -> None:  # noqa: PLR0917
+def products(  # noqa: PLR0917
+    rows: Array, tile: int, panels: Array, panel: int, block: int, length: int, parts: Array, ahead: Ahead
+) -> None:
     """The three products of one block of the tile at rows[tile] and the panel at panels[panel].
 
     parts [3·TILE] int32 gets those of the low digits, of the high ones, and of both.
@@ -126,14 +130,19 @@ def products(rows: Array, tile: int, panels: Array, panel: int, block: int, leng
     steps, apart = pairs(min(BLOCK, length - first)), stride(length)
     a, b = tile + block * 3 * ROWS * apart // 2, panel + pairs(first) * 3 * COLUMNS // 2
     for plane in range(3):
-        _multiply(parts, plane * TILE, COLUMNS, rows, a, apart, panels, b, steps)
+        soon = ahead.at + (3 * pairs(first) + plane * steps) * ahead.pace
+        _multiply(parts, plane * TILE, COLUMNS, rows, a, apart, panels, b, steps, soon, ahead.pace)
         a += ROWS * apart // 2
         b += steps * COLUMNS // 2
 
 
 @inlined
-def combined(low: np.int32, high: np.int32, both: np.int32) -> float:
-    """The exact sum that three products stand for: every term and sum of terms is an integer below 2^53."""
-    middle = np.int32(np.int32(both - low) - high)  # below 2^31, whatever wraps around on the way
-    value: float = fma(np.float64(high), _OF_HIGH, fma(np.float64(middle), _OF_MIDDLE, np.float64(low)))
+def combined(parts: Array, at: np.uint64, unit: float) -> float:
+    """The exact sum that the three products at parts[at] stand for, times a power of two.
+
+    Every term and every sum of terms is `unit` times an integer below 2^52.
+    """
+    low, high, both = parts[at], parts[at + _HIGH_AT], parts[at + _BOTH_AT]
+    middle = fma(np.float64(both), _OF_BOTH * unit, np.float64(low) * (_OF_LOW * unit))
+    value: float = fma(np.float64(high), _OF_HIGH * unit, middle)
     return value

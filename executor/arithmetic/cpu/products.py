@@ -18,7 +18,7 @@ from . import float64, int16
 from .compile import allocating_kernel, kernel
 from .int16 import combined
 from .integers import NOT_FINITE, PRECISION, Array, scale
-from .tiles import HAS_INT16_DOT, ROWS
+from .tiles import HAS_INT16_DOT, ROWS, Ahead
 
 VARIABLE: Final = "REPERFORM_PRODUCT"
 
@@ -37,7 +37,7 @@ class Product(IntEnum):
 _INT16 = int(Product.INT16)
 _C64, _C16 = float64.COLUMNS, int16.COLUMNS
 _B64, _B16 = float64.BLOCK, int16.BLOCK
-_T16 = int16.TILE
+_T16, _pairs16 = int16.TILE, int16.pairs
 _rows_size64, _rows_size16 = float64.rows_size, int16.rows_size
 _panel_size64, _panel_size16 = float64.panel_size, int16.panel_size
 _pack_row64, _pack_row16 = float64.pack_row, int16.pack_row
@@ -109,6 +109,7 @@ def sums(  # noqa: PLR0917
     block: Array,
     parts: Array,
     carry: Array,
+    ahead: Ahead,
 ) -> None:
     """RN64 of the exact sums of the tile at rows[tile] with the panel at panels[panel], over their first blocks.
 
@@ -122,12 +123,12 @@ def sums(  # noqa: PLR0917
         if first and b > 0:
             _carry(total, carry)
         if product == _INT16:
-            _products16(rows, tile, panels, panel, b, length, parts)
+            _products16(rows, tile, panels, panel, b, length, parts, ahead)
             into = total if first else block
             for i in range(_T16):
-                into[i] = combined(parts[i], parts[_T16 + i], parts[2 * _T16 + i])
+                into[i] = combined(parts, np.uint64(i), 1.0)
         else:
-            _products64(rows, tile, panels, panel, b, length, total if first else block)
+            _products64(rows, tile, panels, panel, b, length, total if first else block, ahead)
         if not first:
             for i in range(total.size):
                 total[i] += block[i]
@@ -141,6 +142,12 @@ def sums(  # noqa: PLR0917
 def blocks(product: int, length: int) -> int:
     """Blocks of a row."""
     return (length + _B16 - 1) // _B16 if product == _INT16 else (length + _B64 - 1) // _B64
+
+
+@kernel
+def steps(product: int, length: int) -> int:
+    """Steps of a tile with a panel, over all blocks."""
+    return 3 * _pairs16(length) if product == _INT16 else length
 
 
 @kernel
@@ -180,6 +187,6 @@ def gives_known_answers(product: Product) -> bool:
     parts, carry = np.empty(3 * total.size, np.int32), np.empty(total.size, np.int64)
     pack_rows(product, largest, tile, row_scales)
     pack_panel(product, wide, panel, 0, column_scales)
-    sums(product, tile, 0, panel, 0, length, blocks(product, length), total, block, parts, carry)
+    sums(product, tile, 0, panel, 0, length, blocks(product, length), total, block, parts, carry, Ahead(0, 0))
     expected = integers @ integers[np.arange(len(wide)) % ROWS].T
     return bool((total.astype(np.int64).reshape(expected.shape) == expected).all())

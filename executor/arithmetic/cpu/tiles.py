@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from .compile import FEATURES
 
-_I32, _I64, _F64 = ir.IntType(32), ir.IntType(64), ir.DoubleType()
+_I8, _I32, _I64, _F64 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 
 _X86 = llvm.get_process_triple().startswith("x86_64")
 _AVX512 = bool(FEATURES.get("avx512f") and FEATURES.get("avx512vl") and FEATURES.get("avx512dq"))
@@ -37,9 +37,10 @@ _VECTORS = 3 if _BYTES > 16 or not _X86 else 2
 class Tile:
     """One kind of tile.
 
-    multiply(c, c_at, c_stride, a, a_at, a_stride, b, b_at, steps) writes c[c_at + r·c_stride + j] = Σ_s a[a_at +
-    r·a_stride + s]·b[b_at + s·columns + j]; an element of a and b is one float64, or two int16 that are multiplied
-    pairwise, held as one int32. block: the largest number of values in a row.
+    multiply(c, c_at, c_stride, a, a_at, a_stride, b, b_at, steps, ahead, pace) writes c[c_at + r·c_stride + j] =
+    Σ_s a[a_at + r·a_stride + s]·b[b_at + s·columns + j]; an element of a and b is one float64, or two int16 that are
+    multiplied pairwise, held as one int32. Meanwhile it has the bytes of the array b from `ahead` on, `pace` a step,
+    fetched into the second-level cache. block: the largest number of values in a row.
     """
 
     columns: int
@@ -47,28 +48,32 @@ class Tile:
     multiply: Callable[..., None]
 
 
+class Ahead(NamedTuple):
+    """What is fetched while a tile is multiplied: the bytes of the panels from `at` on, `pace` a step."""
+
+    at: int
+    pace: int
+
+
 LINE = 64
 
 
-def _prefetch(to_write: bool, level: int) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
-    def prefetch(_: Any, array: Any, at: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-            place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
-            kind = ir.FunctionType(ir.VoidType(), [place.type, _I32, _I32, _I32])
-            function = _declared(builder, "llvm.prefetch.p0", kind)
-            builder.call(function, (place, _I32(int(to_write)), _I32(4 - level), _I32(1)))
-            return context.get_dummy_value()
-
-        return types.void(array, types.int64), generate
-
-    return prefetch
+def _ask(builder: Any, place: Any, *, to_write: bool, level: int) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [place.type, _I32, _I32, _I32])
+    function = _declared(builder, "llvm.prefetch.p0", kind)
+    builder.call(function, (place, _I32(int(to_write)), _I32(4 - level), _I32(1)))
 
 
-# Ask for the line of cache that holds array[at]: soon to be written, or to be read some time from the second level.
-prefetch_to_write = _prefetch(True, 1)
-prefetch_to_read = _prefetch(False, 2)
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_to_write(_: Any, array: Any, at: Any) -> Any:
+    """Ask for the line of cache that holds array[at], soon to be written."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        _ask(builder, builder.bitcast(builder.gep(data, [arguments[1]]), _I8.as_pointer()), to_write=True, level=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
 
 
 def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
@@ -88,6 +93,8 @@ def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, A
         b: Any,
         b_at: Any,
         steps: Any,
+        ahead: Any,
+        pace: Any,
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def pointer(i: int, kind: Any) -> Any:
@@ -95,6 +102,8 @@ def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, A
                 return builder.bitcast(builder.gep(data, [arguments[i + 1]]), kind.as_pointer())
 
             pc, pa, pb, steps = pointer(0, element), pointer(3, element), pointer(6, vector), arguments[8]
+            data = context.make_array(signature.args[6])(context, builder, arguments[6]).data
+            soon = builder.gep(builder.bitcast(data, _I8.as_pointer()), [arguments[9]])
             rows = [builder.gep(pa, [builder.mul(arguments[5], _I64(row))]) for row in range(ROWS)]
             before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
             builder.branch(loop)
@@ -108,6 +117,7 @@ def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, A
             columns = [builder.load(builder.gep(pb, [builder.add(first, _I64(j))]), align=size) for j in range(vectors)]
             lane0 = ir.Constant(ir.VectorType(_I32, lanes), None)
             undefined = ir.Constant(vector, ir.Undefined)
+            _ask(builder, builder.gep(soon, [builder.mul(step, arguments[10])]), to_write=False, level=2)
             new = []
             for row in range(ROWS):
                 value = builder.load(builder.gep(rows[row], [step]))
@@ -127,7 +137,7 @@ def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, A
             return context.get_dummy_value()
 
         i64 = types.int64
-        return types.void(c, i64, i64, a, i64, i64, b, i64, i64), generate
+        return types.void(c, i64, i64, a, i64, i64, b, i64, i64, i64, i64), generate
 
     return multiply
 
