@@ -7,8 +7,7 @@ What an operation raises comes out as a RunError that names the operation, the n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -43,6 +42,19 @@ Observer = Callable[[str, object], None]
 
 # A graph may ask for any size; past this a value is an attack or a mistake (8 GiB of F32).
 MAX_ELEMENTS: Final = 1 << 31
+
+
+# What operations make of arguments that do not fit them; graphs may be hostile.
+_FAULTS: Final = (
+    ReperformError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class RunError(ReperformError):
@@ -81,8 +93,10 @@ class Program:
                 raise RunError(f"the tensor {weight.tensor!r:.80} has a NaN")
         self._steps: list[tuple[Node, Operation]] = []
         for position, node in enumerate(graph.nodes):
-            with self._named(position, node):
+            try:
                 self._steps.append(_bind(node, table, prepared, bound))
+            except _FAULTS as error:
+                raise self._stopped(position, node, error) from error
         # A weight that is only read prepared need not be kept as it was.
         read = {*graph.outputs, *(name for node, _ in self._steps for name in node.references())}
         self._weights = {name: value for name, value in bound.items() if name in read}
@@ -115,24 +129,21 @@ class Program:
         return outputs
 
     def _step(self, position: int, node: Node, operation: Operation, values: Mapping[str, Any]) -> Any:
-        with self._named(position, node):
+        try:
             args = [_resolve(a, values) for a in node.args]
             value = operation(*args, **{key: _resolve(a, values) for key, a in node.kwargs.items()})
             _check_size(value)
             if node.op not in self._nan_free:
                 _check_nan(value, {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)})
+        except _FAULTS as error:
+            raise self._stopped(position, node, error) from error
         return value
 
-    @contextmanager
-    def _named(self, position: int, node: Node) -> Iterator[None]:
-        """Turn whatever an operation makes of arguments that do not fit it into a RunError; graphs may be hostile."""
-        try:
-            yield
-        except (ReperformError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError,
-                TypeError, ValueError) as error:  # fmt: skip
-            lines = str(error).splitlines() or [type(error).__name__]
-            where = f"{node.op} at node {node.name} ({position + 1} of {len(self._graph.nodes)})"
-            raise RunError(f"{where}: {lines[0]:.200}") from error
+    def _stopped(self, position: int, node: Node, error: Exception) -> RunError:
+        """The error of a node, by name and in one line."""
+        lines = str(error).splitlines() or [type(error).__name__]
+        where = f"{node.op} at node {node.name} ({position + 1} of {len(self._graph.nodes)})"
+        return RunError(f"{where}: {lines[0]:.200}")
 
 
 def _bind(

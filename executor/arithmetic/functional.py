@@ -20,6 +20,8 @@ from .zeros import positive_zero
 LONGEST_DOT = 1 << 20
 LONGEST_SUM = 1 << 22
 
+_SMALLEST_NORMAL = 2.0**-126
+
 
 def prepare(rows: Tensor) -> Operand:
     """Rows [N, K] that many calls will use, such as the weight of `linear`, made integers once (§2 step 1)."""
@@ -34,7 +36,7 @@ def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None = None) -> T
         raise RefusedArithmeticError(f"linear of {list(x.shape)} with a weight {list(weight.shape)}")
     result = serving(x).linear(x, weight, bias)
     # Only an infinite bias can make a NaN here, from a product that overflowed the other way.
-    if bias is not None and not bool(bias.isfinite().all()) and bool(result.isnan().any()):
+    if bias is not None and not _surely_finite(bias) and bool(result.isnan().any()):
         raise NonFiniteError("linear: a product and a bias are infinities of opposite signs")
     return result
 
@@ -125,7 +127,12 @@ def layer_norm(
     if tuple(x.shape[x.dim() - len(normalized_shape) :]) != tuple(normalized_shape):
         raise RefusedArithmeticError(f"layer_norm over {list(normalized_shape)} of a tensor {list(x.shape)}")
     w, b = (None if p is None else p.expand(normalized_shape).reshape(-1) for p in (weight, bias))
-    return _normalised(x, math.prod(normalized_shape), w, b, eps, "layer_norm")
+    result = _normalised(x, math.prod(normalized_shape), w, b, eps, "layer_norm")
+    # Only these make a NaN of finite values: an infinite factor or bias, or an eps that leaves a variance of zero.
+    ordinary = eps >= _SMALLEST_NORMAL and _surely_finite(*(p for p in (w, b) if p is not None))
+    if not ordinary and bool(result.isnan().any()):
+        raise NonFiniteError("layer_norm: its result has a NaN")
+    return result
 
 
 def group_norm(
@@ -235,6 +242,11 @@ def _normalised(  # noqa: PLR0917
     _check_length(operation, length, LONGEST_SUM)
     rows = x.reshape(x.numel() // max(1, length), length)
     return serving(x).normalised(rows, weight, bias, eps, operation).reshape(x.shape)
+
+
+def _surely_finite(*tensors: Tensor) -> bool:
+    """False if any has an infinity or a NaN, or adds up to one: one operation each, which is all that is wanted of it."""
+    return all(math.isfinite(t.sum().item()) for t in tensors)
 
 
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:

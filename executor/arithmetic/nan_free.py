@@ -18,6 +18,8 @@ NAN_FREE: Final = frozenset(
         "aten._softmax.default",
         "aten.log_softmax.int",
         "aten._log_softmax.default",
+        # functional.layer_norm looks after its weight, its bias and its eps.
+        "aten.layer_norm.default",
         # Functions with a limit at both infinities.
         *(f"aten.{name}.default" for name in ("exp", "tanh", "erf", "sigmoid", "silu", "gelu", "softplus", "relu")),
         *(f"aten.{name}.default" for name in ("neg", "abs")),

@@ -38,8 +38,10 @@ def scaled_dot_product_attention(  # noqa: PLR0917
     given = torch.full((), q.shape[3] if scale is None else scale, dtype=torch.float64).to(torch.float32)
     by = (rsqrt(given) if scale is None else given).item()
     mask = None if attn_mask is None else _mask(attn_mask, [*batch, q.shape[2], q.shape[1], k.shape[1]])
-    out = torch.zeros(*q.shape[:3], v.shape[3])
-    if out.numel() and k.numel():
+    out = torch.empty(*q.shape[:3], v.shape[3])
+    if not k.numel():
+        out.zero_()
+    elif out.numel():
         status = _attend(
             q.numpy(),
             k.numpy(),

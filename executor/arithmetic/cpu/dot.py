@@ -117,11 +117,12 @@ def _product(x: Tensor, packed: Packed, bias: Tensor | None, operation: str) -> 
     out = torch.empty(rows, width)
     if not (out.numel() and length):
         return out.zero_() + bias
-    tiles, size = -(-rows // ROWS), rows_size(packed.product, length)
-    tasks, groups = _division(tiles, -(-width // columns(packed.product)), size)
+    product = int(packed.product)  # numba looks longer at an enumeration
+    tiles, size = -(-rows // ROWS), rows_size(product, length)
+    tasks, groups = _division(tiles, -(-width // columns(product)), size)
     space = torch.empty(threads(), (tiles // tasks + 1) * size, dtype=torch.float64)
     finite = _linear(
-        int(packed.product),
+        product,
         x.numpy(),
         packed.panels.numpy(),
         packed.scales.numpy(),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compile import allocating_kernel, kernel
+from .compile import allocating_kernel, fma, kernel
 
 Array = NDArray[Any]
 
@@ -21,7 +21,7 @@ _INFINITY64 = 0x7FF0000000000000
 
 # Adding these leaves an integer in the low bits of the significand.
 _SHIFT64 = np.float64(1.5 * 2.0**52)
-_SHIFT64_BITS = np.int64(_SHIFT64.view(np.int64))
+SHIFTED = _SHIFT64_BITS = np.int64(_SHIFT64.view(np.int64))
 _SHIFT32 = np.float32(1.5 * 2.0**23)
 _SHIFT32_BITS = np.int32(0x4B400000)
 _TINY, _LIFT = 2.0**-100, 2.0**64
@@ -56,6 +56,15 @@ def factor(power: float, bits: int) -> float:
 def nearest_bits(value: float) -> np.int64:
     """The integer nearest to a float64 of abs ≤ 2^51, ties to even, as int64."""
     return np.int64(np.float64(value + _SHIFT64).view(np.int64) - _SHIFT64_BITS)
+
+
+@kernel
+def shifted(value: float, by: float) -> np.int64:
+    """The integer nearest to value·by, for a power of two that loses nothing, plus SHIFTED; abs ≤ 2^51, ties to even.
+
+    A sum of such integers needs SHIFTED taken away only once. The product is exact, fused with the sum or not.
+    """
+    return np.float64(fma(np.float64(value), by, _SHIFT64)).view(np.int64)
 
 
 @kernel

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import not_finite
 from .compile import kernel, parallel_kernel, tasks_for
-from .integers import NOT_FINITE, Array, factor, nearest_bits, scale
+from .integers import NOT_FINITE, SHIFTED, Array, factor, scale, shifted
 
 PRECISION = 40
 _UNIT = 2.0**-PRECISION
@@ -21,7 +21,8 @@ def exact_sum(vector: Array, power: float) -> float:
     by = factor(power, PRECISION)
     total = np.int64(0)
     for i in range(vector.size):
-        total += nearest_bits(np.float64(vector[i]) * by)
+        total += shifted(vector[i], by)
+    total -= vector.size * SHIFTED  # whatever wraps around on the way, the sum itself is below 2^63
     return np.float64(total) * (power * _UNIT)
 
 
