@@ -31,9 +31,9 @@ _TINY, _LIFT = 2.0**-100, 2.0**64
 def scale(vector: Array) -> float:
     """2^e with 2^(e-1) ≤ max abs(v) < 2^e for float32 v; 0 if all are zero; NOT_FINITE."""
     patterns = vector.view(np.int32)
-    peak = 0
+    peak = np.int32(0)
     for i in range(patterns.size):  # integers, in the order of the magnitudes: their maximum vectorises
-        peak = max(peak, patterns[i] & _MAGNITUDE32)
+        peak = max(peak, np.int32(patterns[i] & _MAGNITUDE32))
     if peak >= _INFINITY32:
         return NOT_FINITE
     return power_above(np.float64(np.int32(peak).view(np.float32)))

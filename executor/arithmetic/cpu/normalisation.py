@@ -12,6 +12,7 @@ from .compile import kernel, parallel_kernel, tasks_for
 from .integers import NOT_FINITE, Array, power_above, scale
 from .roots import rsqrt32
 from .sums import exact_sum
+from .tiles import LINE, prefetch_to_read, prefetch_to_write
 
 _ABSENT = np.empty(0, np.float32)
 
@@ -32,7 +33,12 @@ def _rows(rows: Array, weight: Array, bias: Array, eps: float, tasks: int, out: 
     finite = np.ones(tasks, np.bool_)
     for t in prange(tasks):
         centred, squares = np.empty(rows.shape[1]), np.empty(rows.shape[1])
-        for r in range(t * len(rows) // tasks, (t + 1) * len(rows) // tasks):
+        last = (t + 1) * len(rows) // tasks
+        for r in range(t * len(rows) // tasks, last):
+            if r + 1 < last:
+                for place in range(0, rows.shape[1], LINE // 4):
+                    prefetch_to_read(rows[r + 1], place)
+                    prefetch_to_write(out[r + 1], place)
             finite[t] &= _row(rows[r], weight, bias, eps, centred, squares, out[r])
     return bool(finite.all())
 

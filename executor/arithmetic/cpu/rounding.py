@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..reference.midpoints import MIDPOINTS
 from .inline import BLOCK, block, inlined
+from .tiles import LINE, prefetch_to_read, prefetch_to_write
 
 Row = NDArray[np.float32]
 Evaluation = Callable[[float], float]
@@ -70,6 +71,10 @@ def quickly_rounded_row(quick: Quick, evaluate: Evaluation, near: NDArray[np.int
         piece, results = x[start : start + BLOCK], out[start : start + BLOCK]
         for i in range(piece.size):
             inputs[i] = piece[i]
+        # While a block is worked on, have the next one fetched, if there is one; a long vector comes from far away.
+        for place in range(start + BLOCK, start + 2 * BLOCK, LINE // 4):
+            prefetch_to_read(x, place)
+            prefetch_to_write(out, place)
         doubtful = np.int32(0)
         for i in range(piece.size):
             value, error = quick(float(inputs[i]))

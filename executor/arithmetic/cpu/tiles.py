@@ -64,16 +64,22 @@ def _ask(builder: Any, place: Any, *, to_write: bool, level: int) -> None:
     builder.call(function, (place, _I32(int(to_write)), _I32(4 - level), _I32(1)))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch_to_write(_: Any, array: Any, at: Any) -> Any:
-    """Ask for the line of cache that holds array[at], soon to be written."""
+def _prefetch(*, to_write: bool) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(_: Any, array: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            place = builder.bitcast(builder.gep(data, [arguments[1]]), _I8.as_pointer())
+            _ask(builder, place, to_write=to_write, level=1)
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        _ask(builder, builder.bitcast(builder.gep(data, [arguments[1]]), _I8.as_pointer()), to_write=True, level=1)
-        return context.get_dummy_value()
+        return types.void(array, types.int64), generate
 
-    return types.void(array, types.int64), generate
+    return prefetch
+
+
+# Ask for the line of cache that holds array[at], soon to be read or written; array[at] need not exist.
+prefetch_to_read, prefetch_to_write = _prefetch(to_write=False), _prefetch(to_write=True)
 
 
 def _tile(element: Any, lanes: int, vectors: int, multiply_add: Callable[[Any, Any, Any, Any], Any]) -> Any:
