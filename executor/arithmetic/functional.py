@@ -245,7 +245,7 @@ def _normalised(  # noqa: PLR0917
 
 
 def _surely_finite(*tensors: Tensor) -> bool:
-    """False if any has an infinity or a NaN, or adds up to one: one operation each, which is all that is wanted of it."""
+    """False if any has an infinity or a NaN, or adds up to one: one operation each, which is all that it may cost."""
     return all(math.isfinite(t.sum().item()) for t in tensors)
 
 

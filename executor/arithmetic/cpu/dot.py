@@ -40,8 +40,8 @@ from .tiles import LINE, ROWS, Ahead, prefetch_to_write
 # A task's packed rows stay in a core's second-level cache while it goes through the panels, which come from farther.
 _TASK_WORDS = 1 << 17
 
-# A panel of no more float64 is fetched into the same cache while the one before it is used.
-_NEAR = 1 << 15
+# A panel of no more float64 is fetched into the same cache while the one before it is used: there is room for two.
+_NEAR = 1 << 16
 
 _UNIT = 2.0**-PRECISION
 
