@@ -25,5 +25,7 @@ NAN_FREE: Final = frozenset(
         *(f"aten.{name}.default" for name in ("neg", "abs")),
         # Nothing but their elements.
         *(f"aten.{name}.default" for name in ("embedding", "cat", "stack", "clone", "contiguous", "index_select")),
+        "aten.view.default",
+        "aten.transpose.int",
     }
 )

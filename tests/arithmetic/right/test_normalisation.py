@@ -85,6 +85,29 @@ def test_infinite_operands_stop_the_run(bad: float) -> None:
         arithmetic.layer_norm(torch.tensor([1.0, bad]), [2])
 
 
+@pytest.mark.parametrize(
+    ("first", "weight", "bias", "eps"),
+    [
+        (0.0, math.inf, 0.0, 1e-5),  # 0·inf
+        (1.0, 3e36, -math.inf, 1e-5),  # 128·3e36, which is an infinity, less one
+        (1.0, math.nan, 0.0, 1e-5),
+        (1.0, 1.0, math.nan, 1e-5),
+        (0.0, 1.0, 0.0, 0.0),  # 0/0
+        (0.0, 1.0, 0.0, 1e-60),
+    ],
+)
+def test_a_layer_norm_that_makes_a_nan_stops_the_run(first: float, weight: float, bias: float, eps: float) -> None:
+    x = torch.zeros(1, 1 << 14)
+    x[0, 0] = first
+    with pytest.raises(arithmetic.NonFiniteError):
+        arithmetic.layer_norm(x, x.shape[1:], torch.full(x.shape[1:], weight), torch.full(x.shape[1:], bias), eps)
+
+
+def test_an_infinite_bias_that_makes_no_nan_is_an_addend() -> None:
+    result = arithmetic.layer_norm(torch.ones(2, 8), [8], torch.ones(8), torch.full((8,), math.inf))
+    assert bool((result == math.inf).all())
+
+
 def test_another_shape_than_declared_is_refused() -> None:
     with pytest.raises(arithmetic.RefusedArithmeticError, match="layer_norm"):
         arithmetic.layer_norm(torch.ones(2, 3), [2])
