@@ -20,7 +20,7 @@ from ..evidence.dsse import Envelope
 from ..evidence.encoding import MAX_BYTES, MalformedError
 from ..evidence.errors import ReperformError
 from .docket import Changes, DocketError, DocketUnreachableError, Slot, parse_envelope
-from .wire import ENVELOPE_TYPE, Documents, Rosters
+from .wire import ENVELOPE_TYPE, MAX_TOGETHER, Documents, Filings, Rosters
 
 TIMEOUT: Final = httpx.Timeout(20, connect=5)
 # Every call may be made twice without harm: a document posted twice is posted once.
@@ -30,12 +30,12 @@ LONGEST_PAUSE: Final = 5.0
 # Nothing is compressed, so that no answer is larger than it was on the wire.
 HEADERS: Final = {"User-Agent": "reperform", "Accept-Encoding": "identity"}
 BUSY: Final = frozenset({429, 502, 503, 504})
-# Bytes of an answer: a page of changes, and all that may be posted about one filing.
+# Bytes of an answer about changes; one about filings may be as long as a document.
 MAX_CHANGES: Final = 256 * 1024
 MAX_PROBLEM: Final = 4096
 MAX_CAUSE: Final = 300  # characters
 
-D = TypeVar("D", Changes, Documents, Rosters)
+D = TypeVar("D", Changes, Filings, Rosters)
 T = TypeVar("T")
 
 _random: Final = SystemRandom()
@@ -50,21 +50,39 @@ class HttpDocket:
         self._url = url.rstrip("/")
         self._pause = pause
         self._position = 0
+        self._named: tuple[Digest, ...] = ()
+        self._shown: dict[Digest, Documents] = {}
 
     def changes(self, after: int) -> Changes:
         """What was posted after a position."""
-        return self._changes(after, 0)
+        changes = self._changes(after, 0)
+        self._named, self._shown = changes.filings, {}
+        return changes
 
     def wait(self, seconds: float) -> None:
         """Return when something was posted after the last changes that were read, or after so many seconds."""
         self._changes(self._position, seconds)
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
-        """Everything posted about a filing."""
+        """Everything posted about a filing. With it come the next that the last changes named: they are read next."""
+        if filing not in self._shown:
+            self._shown = self._documents(filing)
         found: dict[Slot, list[Envelope]] = defaultdict(list)
-        for posted in self._get(f"/v1/filings/{filing}", Documents, MAX_BYTES).documents:
+        for posted in self._shown.pop(filing).documents:
             found[posted.slot].append(self._read(parse_envelope, posted.envelope))
         return {slot: tuple(found[slot]) for slot in Slot}
+
+    def _documents(self, filing: Digest) -> dict[Digest, Documents]:
+        """What was posted about a filing, and about some of those that follow it in the last changes."""
+        named, self._named = self._named, ()  # what cannot be read with others is read alone
+        start = named.index(filing) if filing in named else len(named)
+        names = (filing, *named[start + 1 : start + MAX_TOGETHER])
+        answer = self._get("/v1/filings/" + ",".join(map(str, names)), Filings, MAX_BYTES)
+        found = {documents.filing: documents for documents in answer.filings if documents.filing in names}
+        if filing not in found:
+            raise DocketError(f"the docket at {self._url} answers about other filings than it was asked for")
+        self._named = named
+        return found
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         """Post a document. When this returns, the docket says that it is on its disk."""

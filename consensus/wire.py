@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
 from .docket import Slot
 
@@ -17,6 +18,8 @@ PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
 
 # The longest (seconds) that a request for changes may wait for some.
 MAX_WAIT: Final = 30
+# How many filings may be read with one request.
+MAX_TOGETHER: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,16 @@ class Documents:
     """Everything posted about one filing, in the order of posting."""
 
     KIND: ClassVar[str] = "documents/v1"
+    filing: Digest
     documents: tuple[Posted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filings:
+    """The first of the filings that were asked for, each complete: as many as go into one answer, at least one."""
+
+    KIND: ClassVar[str] = "filings/v1"
+    filings: tuple[Documents, ...]
 
 
 @dataclass(frozen=True, slots=True)

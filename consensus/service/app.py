@@ -20,7 +20,7 @@ from ...evidence.dsse import Envelope
 from ..admission import MAX_BYTES
 from ..docket import Changes, Slot, parse_envelope
 from ..store.store import Store
-from ..wire import DOCUMENT_TYPE, ENVELOPE_TYPE, MAX_WAIT, Documents, Posted, Rosters
+from ..wire import DOCUMENT_TYPE, ENVELOPE_TYPE, MAX_TOGETHER, MAX_WAIT, Filings, Rosters
 from .bell import Bell
 from .body import read_body
 from .door import Door
@@ -28,6 +28,13 @@ from .metrics import Metrics
 from .problems import add_problems, problem
 from .quota import Buckets
 
+FilingNames = Annotated[
+    str,
+    Path(
+        pattern=f"^[0-9a-f]{{64}}(,[0-9a-f]{{64}}){{0,{MAX_TOGETHER - 1}}}$",
+        description=f"The digests of filings, in hexadecimal: at most {MAX_TOGETHER}, with commas between them.",
+    ),
+]
 FilingName = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The digest of the filing, in hexadecimal.")]
 Position = Annotated[int, Query(ge=0, lt=2**63, description="A position from an earlier answer; 0 is the beginning.")]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for a change if there is none.")]
@@ -81,10 +88,10 @@ def create_app(service: Service) -> FastAPI:
         await run_in_threadpool(lambda: store.post(Digest.from_hex(filing), slot, parse_envelope(body)))
         return Response(status_code=204)
 
-    @app.get("/v1/filings/{filing}", responses=_ANSWER, response_class=Response)
-    def read(filing: FilingName) -> Response:
-        """Everything that was posted about a filing: a `documents/v1`."""
-        return _document(Documents(tuple(Posted(*each) for each in store.rows(Digest.from_hex(filing)))))
+    @app.get("/v1/filings/{filings}", responses=_ANSWER, response_class=Response)
+    def read(filings: FilingNames) -> Response:
+        """Everything that was posted about filings: a `filings/v1`. What does not fit in is to be asked for again."""
+        return _document(Filings(store.documents([Digest.from_hex(name) for name in filings.split(",")])))
 
     @app.get("/v1/changes", responses=_ANSWER, response_class=Response)
     async def changes(after: Position = 0, wait: Wait = 0) -> Response:

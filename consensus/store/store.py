@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +15,15 @@ from ...evidence.documents import to_bytes
 from ...evidence.dsse import Envelope
 from ..admission import MAX_PER_AUTHOR, Admission, CrowdedError
 from ..docket import Changes, Slot, parse_envelope
+from ..wire import Documents, Posted
 from .engine import reading
 from .ledger import Ledger, Row
 from .tables import documents
 
 # How many documents one answer about changes covers.
 PAGE: Final = 1000
+# Bytes of documents after which an answer takes up no further filing.
+PAGE_BYTES: Final = 2**20
 
 _table = documents.c
 _LATER: Final = (
@@ -75,15 +78,21 @@ class Store:
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         """The documents, in the order of posting."""
         found: dict[Slot, list[Envelope]] = defaultdict(list)
-        for slot, data in self.rows(filing):
-            found[slot].append(parse_envelope(data))
+        for posted in self.documents([filing])[0].documents:
+            found[posted.slot].append(parse_envelope(posted.envelope))
         return {slot: tuple(found[slot]) for slot in Slot}
 
-    def rows(self, filing: Digest) -> list[tuple[Slot, bytes]]:
-        """The documents as they were stored, each with its slot, in the order of posting."""
+    def documents(self, filings: Sequence[Digest]) -> tuple[Documents, ...]:
+        """The documents as they were stored, about the first of these filings: as many as make a page."""
+        found, size = [], 0
         with reading(self._engine) as connection:
-            rows = connection.execute(_OF_FILING, {"filing": filing.value}).all()
-        return [(Slot(slot), data) for slot, data in rows]
+            for filing in filings:
+                if size > PAGE_BYTES:
+                    break
+                rows = connection.execute(_OF_FILING, {"filing": filing.value}).all()
+                size += sum(len(row.envelope) for row in rows)
+                found.append(Documents(filing, tuple(Posted(Slot(slot), data) for slot, data in rows)))
+        return tuple(found)
 
     def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
         """Admit a document and keep it; it is on disk when this returns.

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import httpx
 from reperform.consensus.docket import Changes, Slot, parse_envelope
-from reperform.consensus.wire import DOCUMENT_TYPE, Documents, Posted
+from reperform.consensus.wire import DOCUMENT_TYPE, Documents, Filings, Posted
 from reperform.evidence.case import Case
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.dsse import Envelope
@@ -106,8 +106,10 @@ class Proxy(BaseHTTPRequestHandler):
         answer = self.upstream.request(self.command, "/" + "/".join(path), content=body, headers=headers)
         content = answer.content
         if habit in SHOWS and answer.status_code == 200 and path[:2] == ["v1", "filings"]:
-            shown = from_bytes(Documents, content).documents
-            content = to_bytes(Documents(SHOWS[habit](shown, self.docket)))
+            shown = from_bytes(Filings, content).filings
+            content = to_bytes(
+                Filings(tuple(Documents(each.filing, SHOWS[habit](each.documents, self.docket)) for each in shown))
+            )
         if habit == "reorder" and answer.status_code == 200 and path[1].startswith("changes"):
             changes = from_bytes(Changes, content)
             content = to_bytes(Changes(changes.position, changes.filings[::-1]))

@@ -21,7 +21,7 @@ from reperform.consensus import client as client_module
 from reperform.consensus.client import LONGEST_PAUSE, TRIES, HttpDocket
 from reperform.consensus.docket import Changes, DocketError, DocketUnreachableError, Slot
 from reperform.consensus.proceeding import collect
-from reperform.consensus.wire import Documents, Posted
+from reperform.consensus.wire import MAX_TOGETHER, Documents, Filings, Posted
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.errors import ReperformError
@@ -100,7 +100,7 @@ LIES: dict[str, Answer] = {
     "half an answer": say(GOOD[:-1]),
     "more than an answer": say(GOOD + b"\x00"),
     "a page for people": say(b"<html>It works!</html>"),
-    "a document of another kind": say(to_bytes(Documents(()))),
+    "a document of another kind": say(to_bytes(Filings(()))),
     "a number that is none": say(GOOD.replace(b"position\x07", b"position\xc3")),
     "an answer that does not end": endless,
     "compressed bytes": say(b"\x1f\x8b\x08" + bytes(30), Content_Encoding="gzip"),
@@ -123,9 +123,62 @@ def test_every_question_has_a_strict_answer(ask: str) -> None:
 
 
 def test_documents_that_are_no_envelopes_are_refused() -> None:
-    body = to_bytes(Documents((Posted(Slot.VOTE, b"junk"),)))
+    body = to_bytes(Filings((Documents(NAME, (Posted(Slot.VOTE, b"junk"),)),)))
     with answering(say(body)) as (url, _), pytest.raises(DocketError, match="answers what no docket says"):
         HttpDocket(url).read(NAME)
+
+
+def test_an_answer_about_another_filing_is_none() -> None:
+    body = to_bytes(Filings((Documents(Digest(bytes(31) + b"x"), ()),)))
+    with answering(say(body)) as (url, _), pytest.raises(DocketError, match="answers about other filings"):
+        HttpDocket(url).read(NAME)
+
+
+def numbered(count: int) -> tuple[Digest, ...]:
+    return tuple(Digest(bytes(31) + bytes([number])) for number in range(count))
+
+
+def test_filings_that_changed_are_read_together_and_what_did_not_fit_again() -> None:
+    names = numbered(MAX_TOGETHER + 8)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "changes" in handler.path:
+            return say(to_bytes(Changes(9, names)))(handler)
+        first = handler.path.rpartition("/")[2].split(",")[:20]
+        return say(to_bytes(Filings(tuple(Documents(Digest.from_hex(name), ()) for name in first))))(handler)
+
+    with answering(answer) as (url, asked):
+        docket = HttpDocket(url)
+        assert docket.changes(0).filings == names
+        for name in names:
+            assert docket.read(name) == dict.fromkeys(Slot, ())
+        assert [path.count(",") + 1 for path in asked[1:]] == [MAX_TOGETHER, 20]
+        docket.read(names[0])  # what was read is asked for again, as it is now
+        assert asked[3].count(",") + 1 == MAX_TOGETHER
+        docket.changes(9)
+        docket.read(names[1])
+        assert len(asked) == 6
+
+
+def test_a_filing_that_cannot_be_read_does_not_stop_those_that_are_read_with_it() -> None:
+    names = numbered(MAX_TOGETHER)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if "changes" in handler.path:
+            return say(to_bytes(Changes(9, names)))(handler)
+        if str(names[5]) in handler.path:
+            return say(b"", 500)(handler)
+        return say(to_bytes(Filings((Documents(Digest.from_hex(handler.path[-64:]), ()),))))(handler)
+
+    with answering(answer) as (url, _):
+        docket = HttpDocket(url)
+        docket.changes(0)
+        with pytest.raises(DocketError, match="refuses"):
+            docket.read(names[0])
+        for name in names[1:5]:
+            assert docket.read(name) == dict.fromkeys(Slot, ())
+        with pytest.raises(DocketError, match="refuses"):
+            docket.read(names[5])
 
 
 @pytest.mark.parametrize("answer", [hang_up, say(b"", 503), say(b"", 429), say(b"", 502, Retry_After="3600")])
@@ -190,7 +243,8 @@ def test_forged_documents_stop_nobody_and_count_for_nothing(world: World) -> Non
     other, _ = world.file(world.decision(income="2"))
     world.round(filed.filing_id, filer, ())
     shown = world.docket.read(other.filing_id)
-    lies = to_bytes(Documents(tuple(Posted(slot, to_bytes(e)) for slot, posted in shown.items() for e in posted)))
+    documents = tuple(Posted(slot, to_bytes(e)) for slot, posted in shown.items() for e in posted)
+    lies = to_bytes(Filings((Documents(filed.filing_id, documents),)))
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         changes = to_bytes(Changes(2**63, (filed.filing_id,)))

@@ -15,7 +15,9 @@ from reperform.consensus.admission import MAX_BYTES
 from reperform.consensus.client import HttpDocket
 from reperform.consensus.docket import Changes, DocketError, Slot
 from reperform.consensus.service.quota import BODY_BYTES, MAX_ADDRESSES, Buckets
-from reperform.consensus.wire import ENVELOPE_TYPE, PROBLEM_TYPE
+from reperform.consensus.store import store
+from reperform.consensus.wire import ENVELOPE_TYPE, MAX_TOGETHER, PROBLEM_TYPE, Filings
+from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.roster import open_rosters
 from reperform.tests.docket.conftest import MakeWorld
@@ -127,7 +129,9 @@ def test_bad_requests_are_refused_without_showing_them(world: World, url: str) -
     refused(httpx.post(place, content=MARKER.encode()), 415, f"posted as {ENVELOPE_TYPE}")
     refused(httpx.post(f"{url}/v1/filings/{'0' * 64}/{MARKER}", headers=POST), 422, "path.slot")
     refused(httpx.post(f"{url}/v1/filings/{MARKER}/ballot", headers=POST), 422, "path.filing")
-    refused(httpx.get(f"{url}/v1/filings/{'F' * 64}"), 422, "path.filing")
+    many = ",".join(["0" * 64] * (MAX_TOGETHER + 1))
+    for names in ("F" * 64, "0" * 64 + ",", many):
+        refused(httpx.get(f"{url}/v1/filings/{names}"), 422, "path.filings")
     for query in ("after=-1", f"after={MARKER}", f"after={2**63}", "wait=31", "wait=nan", "wait=-1"):
         refused(httpx.get(f"{url}/v1/changes?{query}"), 422, "query.")
     refused(httpx.get(f"{url}/{MARKER}"), 404, "")
@@ -135,6 +139,27 @@ def test_bad_requests_are_refused_without_showing_them(world: World, url: str) -
     filed, _ = world.file(world.decision())
     stray = httpx.post(f"{url}/v1/filings/{filed.filing_id}/vote", content=to_bytes(filed.filing), headers=POST)
     refused(stray, 403, "its payload is no vote")
+
+
+def test_filings_are_read_together_as_many_as_make_a_page(
+    world: World, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [world.file(world.decision(income=income))[0].filing_id for income in ("1", "2", "3")]
+
+    def read() -> list[Digest]:
+        answer = httpx.get(f"{url}/v1/filings/{','.join(map(str, names))}").content
+        shown = from_bytes(Filings, answer).filings
+        assert all(len(each.documents) == 2 for each in shown)
+        return [each.filing for each in shown]
+
+    assert read() == names
+    docket = HttpDocket(url)
+    assert docket.changes(0).filings == tuple(names)
+    assert [docket.read(name) for name in names] == [world.docket.read(name) for name in names]
+    monkeypatch.setattr(store, "PAGE_BYTES", 1500)
+    assert read() == names[:2]
+    monkeypatch.setattr(store, "PAGE_BYTES", 0)
+    assert read() == names[:1]
 
 
 def test_an_unknown_filing_has_no_documents(world: World, url: str) -> None:
@@ -175,13 +200,13 @@ def test_health_metrics_and_the_description_are_there(world: World, url: str) ->
     assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "position": 2}
     HttpDocket(url).read(world.filing(world.decision()).filing_id)
     measured = httpx.get(f"{url}/metrics").text
-    assert 'reperform_docket_requests_total{route="/v1/filings/{filing}",status="200"} 1.0' in measured
+    assert 'reperform_docket_requests_total{route="/v1/filings/{filings}",status="200"} 1.0' in measured
     assert "reperform_docket_position 2.0" in measured
     assert "127.0.0.1" not in measured
     assert httpx.get(f"{url}/docs").status_code == 200
     described = httpx.get(f"{url}/openapi.json").json()["paths"]
     assert described.keys() == {
-        "/v1/filings/{filing}/{slot}", "/v1/filings/{filing}", "/v1/changes", "/v1/rosters", "/healthz", "/metrics",
+        "/v1/filings/{filing}/{slot}", "/v1/filings/{filings}", "/v1/changes", "/v1/rosters", "/healthz", "/metrics",
     }  # fmt: skip
 
 
@@ -191,7 +216,7 @@ def test_a_defect_is_told_without_what_was_posted(
     def breaks(_: object) -> None:
         raise KeyError(MARKER)
 
-    monkeypatch.setattr(world.docket, "rows", breaks)
+    monkeypatch.setattr(world.docket, "documents", breaks)
     refused(httpx.get(f"{url}/v1/filings/{'0' * 64}"), 500, "a defect of this service")
     assert "a defect: KeyError" in caplog.text
     assert MARKER not in caplog.text
