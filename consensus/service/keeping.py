@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,7 +15,7 @@ from ..keeper import Keeper
 log = logging.getLogger(__name__)
 
 # Seconds. Deadlines are seen to at the latest after the first; posts that come together are taken up together
-# after the second.
+# after the second, or after as long as it took the time before: half of the time is for those who post.
 LONGEST_PAUSE: Final = 0.5
 PAUSE: Final = 0.2
 
@@ -32,13 +33,14 @@ def keeping(
     def work() -> None:
         while not stop.is_set():
             posted.clear()
+            begun = time.monotonic()
             try:
                 still()
                 for filing, cause in keeper.step(now()):
                     log.warning("filing %s: %s", filing.short(), cause)
             except ReperformError as error:
                 log.warning("%s", error)  # the database may be back in the next round
-            stop.wait(PAUSE)
+            stop.wait(max(PAUSE, time.monotonic() - begun))
             posted.wait(LONGEST_PAUSE)
 
     thread = threading.Thread(target=work, name="keeper")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from ..docket import DocketError
@@ -42,12 +41,11 @@ def open_engine(database: str) -> Engine:
         ) from error
     match url.get_backend_name():
         case "sqlite" if url.database not in (None, "", ":memory:"):
-            # Parameters are documents; no error message shows them.
-            engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+            engine = _engine(url, begin="BEGIN IMMEDIATE", connect_args={"timeout": BUSY_SECONDS})
             event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
         case "postgresql":
-            engine = create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True)
+            begin = f"BEGIN; SELECT pg_advisory_xact_lock({WRITERS})"
+            engine = _engine(url.set(drivername="postgresql+psycopg"), begin=begin)
         case _:
             raise StoreError(
                 "a docket is kept in SQLite, in a file, or in PostgreSQL",
@@ -57,21 +55,26 @@ def open_engine(database: str) -> Engine:
     return engine
 
 
-@lru_cache
-def _single(engine: Engine) -> Engine:
-    """Without transactions: to begin and to end one are two more trips to PostgreSQL."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+def _engine(url: URL, *, begin: str, **options: Any) -> Engine:
+    """Without transactions but those of `writing`: to begin and to end one are two more trips to PostgreSQL.
 
+    `begin` begins one, alone: who began as a reader could only fail, or see what was before another's end.
+    """
+    # Parameters are documents; no error message shows them.
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", hide_parameters=True, **options)
 
-@lru_cache
-def _writer(engine: Engine) -> Engine:
-    return engine.execution_options(writes=True)
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql(begin)
+
+    return engine
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """For single questions: each sees the database as it is at its moment. Raises StoreError."""
-    with _translated(engine), _single(engine).connect() as connection:
+    with _translated(engine), engine.connect() as connection:
         yield connection
 
 
@@ -82,9 +85,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     One after another, so that positions are seen in the order in which they were given: a reader that has seen
     position 7 will never find a new 6.
     """
-    with _translated(engine), _writer(engine).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITERS})
+    with _translated(engine), engine.connect() as connection, connection.execution_options(writes=True).begin():
         yield connection
 
 
@@ -119,7 +120,7 @@ def _place(engine: Engine) -> Iterator[Callable[[], None]]:
                     return
             except OperationalError:
                 connection = None
-            fresh = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            fresh = engine.connect()
             if not fresh.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEEPER}):
                 fresh.close()
                 raise StoreError(_TAKEN, advice="stop it first")
@@ -154,15 +155,8 @@ def _translated(engine: Engine) -> Iterator[None]:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where the driver guesses
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL would lose what was acknowledged
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its place at once; who began as a reader could only fail. One question needs no transaction.
-    if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _migrate(engine: Engine) -> None:
