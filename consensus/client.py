@@ -20,7 +20,7 @@ from ..evidence.dsse import Envelope
 from ..evidence.encoding import MAX_BYTES, MalformedError
 from ..evidence.errors import ReperformError
 from .docket import Changes, DocketError, DocketUnreachableError, Slot, parse_envelope
-from .wire import ENVELOPE_TYPE, MAX_TOGETHER, Documents, Filings, Rosters
+from .wire import DOCUMENT_TYPE, MAX_TOGETHER, Documents, Filings, Posted, Rosters
 
 TIMEOUT: Final = httpx.Timeout(20, connect=5)
 # Every call may be made twice without harm: a document posted twice is posted once.
@@ -84,9 +84,10 @@ class HttpDocket:
         self._named = named
         return found
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Post a document. When this returns, the docket says that it is on its disk."""
-        self._send("POST", f"/v1/filings/{filing}/{slot}", to_bytes(envelope), limit=MAX_PROBLEM)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Post documents. When this returns, the docket says that they are on its disk."""
+        documents = tuple(Posted(slot, to_bytes(envelope)) for slot, envelope in said.items())
+        self._send("POST", "/v1/filings", to_bytes(Documents(filing, documents)), limit=MAX_PROBLEM)
 
     def rosters(self) -> tuple[Envelope, ...]:
         """Every epoch of the docket's roster. Verify them with `open_rosters`."""
@@ -136,7 +137,7 @@ class HttpDocket:
 
     def _once(self, method: str, path: str, body: bytes | None, limit: int) -> tuple[int, bytes, float]:
         """Status, body, and how many seconds the docket asks to wait."""
-        headers = {} if body is None else {"Content-Type": ENVELOPE_TYPE}
+        headers = {} if body is None else {"Content-Type": DOCUMENT_TYPE}
         with self._client.stream(method, self._url + path, content=body, headers=headers) as response:
             limit = limit if response.status_code < 300 else MAX_PROBLEM
             answer = bytearray()

@@ -74,8 +74,8 @@ class Docket(Protocol):
         """
         ...
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Add a document. Raises DocketError if it cannot be kept."""
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Add what an author says about a filing at once, in this order. Raises DocketError if it cannot be kept."""
         ...
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:

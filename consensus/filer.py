@@ -72,8 +72,8 @@ class Filer:
 
     def file(self) -> None:
         """Post receipt and filing. The filing goes last: from then on there is something to find."""
-        self._docket.post(self._filed.filing_id, Slot.RECEIPT, self._filed.decision.receipt)
-        self._docket.post(self._filed.filing_id, Slot.FILING, self._filed.filing)
+        said = {Slot.RECEIPT: self._filed.decision.receipt, Slot.FILING: self._filed.filing}
+        self._docket.post(self._filed.filing_id, said)
 
     def step(self, proceeding: Proceeding) -> None:
         """Hand the openings to the panel of an opened case; release the key to a closed list of ballots."""
@@ -122,7 +122,7 @@ class Filer:
         """Say it, in the same words again where the docket does not show them yet: sealed anew they would be others."""
         if to not in self._said:
             self._said[to] = Envelope.sign(write(), (self._keys.signing,))
-        self._docket.post(proceeding.filing_id, slot, self._said[to])
+        self._docket.post(proceeding.filing_id, {slot: self._said[to]})
 
 
 def _sealed(node: Node, message: bytes, purpose: Purpose, context: bytes) -> Sealed:

@@ -50,9 +50,12 @@ class FolderDocket:
                 continue  # not a filing: what else people keep in the folder is no business of ours
         return Changes(after, tuple(filings))
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Add a document; posting it again changes nothing."""
-        data = to_bytes(envelope)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Add documents; posting them again changes nothing."""
+        for slot, envelope in said.items():
+            self._post(filing, slot, to_bytes(envelope))
+
+    def _post(self, filing: Digest, slot: Slot, data: bytes) -> None:
         place = self.folder / str(filing) / slot
         try:
             place.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,7 @@ class Keeper:
         return VoteList(proceeding.case_id, proceeding.matter().ballots.list_id, votes, now)
 
     def _post(self, proceeding: Proceeding, slot: Slot, document: Case | BallotList | VoteList) -> None:
-        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, proceeding.roster.signers(self._keys)))
+        self._docket.post(proceeding.filing_id, {slot: Envelope.sign(document, proceeding.roster.signers(self._keys))})
         log.info("filing %s: posted %s", proceeding.filing_id.short(), slot)
 
 

@@ -12,7 +12,6 @@ from ..evidence.digest import Digest
 from ..evidence.dsse import Envelope
 from .docket import Slot
 
-ENVELOPE_TYPE: Final = "application/vnd.reperform.envelope"
 DOCUMENT_TYPE: Final = "application/vnd.reperform.document"
 PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
 
@@ -20,6 +19,8 @@ PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
 MAX_WAIT: Final = 30
 # How many filings may be read with one request.
 MAX_TOGETHER: Final = 32
+# How many documents may be posted with one request: receipt and filing, or attestation and summary.
+MAX_SAID: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Everything posted about one filing, in the order of posting."""
+    """Everything posted about one filing, or what somebody posts about it, in the order of posting."""
 
     KIND: ClassVar[str] = "documents/v1"
     filing: Digest

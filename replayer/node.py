@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -105,7 +105,7 @@ class Node:
                 return  # the opening may still come
             self._notebook.write(page)
         ballot = Ballot(name, self._id, ballot_commitment(name, self._id, page.result))
-        self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, proceeding.roster.signers(self._keys)))
+        self._post(proceeding, {Slot.BALLOT: Envelope.sign(ballot, proceeding.roster.signers(self._keys))})
 
     def _examine(self, proceeding: Proceeding, case: Case, now: int) -> Page | None:
         """Replay the opening; None while it has not arrived and may still do so."""
@@ -148,7 +148,7 @@ class Node:
             page = replace(page, vote=Envelope.sign(vote, proceeding.roster.signers(self._keys)))
             self._notebook.write(page)
         if page.vote is not None:
-            self._post(proceeding, Slot.VOTE, page.vote)
+            self._post(proceeding, {Slot.VOTE: page.vote})
 
     def _decide(self, proceeding: Proceeding, case: Case, page: Page, now: int) -> Vote | None:
         """The vote; None while the output's key has not arrived and may still do so."""
@@ -229,12 +229,13 @@ class Node:
                 summary=sign_statement(summary(matter, result), keys),
             )
             self._notebook.write(page)
-        for slot, posted, mine in (
-            (Slot.ATTESTATION, proceeding.attestations, page.attestation),
-            (Slot.SUMMARY, proceeding.summaries, page.summary),
-        ):
-            if mine is not None and mine not in posted:
-                self._post(proceeding, slot, mine)
+        mine = (
+            (Slot.ATTESTATION, page.attestation, proceeding.attestations),
+            (Slot.SUMMARY, page.summary, proceeding.summaries),
+        )
+        said = {slot: word for slot, word, posted in mine if word is not None and word not in posted}
+        if said:
+            self._post(proceeding, said)
 
     def _refusal(self, proceeding: Proceeding, page: Page, result: Tally) -> str | None:
         """Why this node does not sign a verdict, if it does not.
@@ -263,9 +264,10 @@ class Node:
             self._declined.add(case)
             log.warning("case %s: did not sign %s: %s", case.short(), result.verdict, refusal)
 
-    def _post(self, proceeding: Proceeding, slot: Slot, envelope: Envelope) -> None:
-        self._docket.post(proceeding.filing_id, slot, envelope)
-        log.info("case %s: posted %s", proceeding.case_id.short(), slot)
+    def _post(self, proceeding: Proceeding, said: Mapping[Slot, Envelope]) -> None:
+        self._docket.post(proceeding.filing_id, said)
+        for slot in said:
+            log.info("case %s: posted %s", proceeding.case_id.short(), slot)
 
 
 def _for(node: Digest, messages: Sequence[Sealed]) -> Sealed | None:

@@ -15,18 +15,22 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ...evidence.digest import Digest
-from ...evidence.documents import Document, to_bytes
+from ...evidence.documents import Document, from_bytes, to_bytes
 from ...evidence.dsse import Envelope
+from ...evidence.encoding import MalformedError
 from ..admission import MAX_BYTES
-from ..docket import Changes, Slot, parse_envelope
+from ..docket import Changes, parse_envelope
 from ..store.store import Store
-from ..wire import DOCUMENT_TYPE, ENVELOPE_TYPE, MAX_TOGETHER, MAX_WAIT, Filings, Rosters
+from ..wire import DOCUMENT_TYPE, MAX_SAID, MAX_TOGETHER, MAX_WAIT, Documents, Filings, Rosters
 from .bell import Bell
 from .body import read_body
 from .door import Door
 from .metrics import Metrics
 from .problems import add_problems, problem
 from .quota import Buckets
+
+# Bytes of a body: the largest document, and what stands around it.
+MAX_BODY: Final = max(MAX_BYTES.values()) + 64 * 1024
 
 FilingNames = Annotated[
     str,
@@ -35,13 +39,12 @@ FilingNames = Annotated[
         description=f"The digests of filings, in hexadecimal: at most {MAX_TOGETHER}, with commas between them.",
     ),
 ]
-FilingName = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The digest of the filing, in hexadecimal.")]
 Position = Annotated[int, Query(ge=0, lt=2**63, description="A position from an earlier answer; 0 is the beginning.")]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for a change if there is none.")]
 
 _BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {DOCUMENT_TYPE: _BINARY}}}
-_BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {ENVELOPE_TYPE: _BINARY}}}
+_BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {DOCUMENT_TYPE: _BINARY}}}
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,18 @@ def create_app(service: Service) -> FastAPI:
 
     app.add_middleware(Door, buckets=service.buckets, metrics=metrics)
 
-    @app.post("/v1/filings/{filing}/{slot}", status_code=204, openapi_extra=_BODY)
-    async def post(filing: FilingName, slot: Slot, request: Request) -> Response:
-        """Post a signed document. It is on disk when this answers; posting it again changes nothing."""
-        if request.headers.get("content-type") != ENVELOPE_TYPE:
-            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a document is posted as {ENVELOPE_TYPE}")
-        body = await read_body(request, MAX_BYTES[slot])
+    @app.post("/v1/filings", status_code=204, openapi_extra=_BODY)
+    async def post(request: Request) -> Response:
+        """Post signed documents about a filing: a `documents/v1`. All are on disk when this answers, or none is new.
+
+        Posting them again changes nothing.
+        """
+        if request.headers.get("content-type") != DOCUMENT_TYPE:
+            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"documents are posted as {DOCUMENT_TYPE}")
+        body = await read_body(request, MAX_BODY)
         if body is None:
-            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a {slot} has at most {MAX_BYTES[slot]} bytes")
-        await run_in_threadpool(lambda: store.post(Digest.from_hex(filing), slot, parse_envelope(body)))
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"what is posted has at most {MAX_BODY} bytes")
+        await run_in_threadpool(_post, store, body)
         return Response(status_code=204)
 
     @app.get("/v1/filings/{filings}", responses=_ANSWER, response_class=Response)
@@ -114,6 +120,14 @@ def create_app(service: Service) -> FastAPI:
         return metrics.answer()
 
     return app
+
+
+def _post(store: Store, body: bytes) -> None:
+    posted = from_bytes(Documents, body)
+    slots = {each.slot for each in posted.documents}
+    if not 0 < len(posted.documents) == len(slots) <= MAX_SAID:
+        raise MalformedError(f"one to {MAX_SAID} documents are posted, each in another slot")
+    store.post(posted.filing, {each.slot: parse_envelope(each.envelope) for each in posted.documents})
 
 
 async def _changes(store: Store, bell: Bell, after: int, wait: float) -> Changes:

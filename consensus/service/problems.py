@@ -51,7 +51,7 @@ def add_problems(app: FastAPI) -> None:
     def refused(_: Request, error: Exception) -> JSONResponse:
         status = next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), HTTPStatus.BAD_REQUEST)
         if status is HTTPStatus.BAD_REQUEST:
-            return problem(status, "the body is no envelope in the encoding of docs/documents.md")
+            return problem(status, "the body holds no documents in the encoding of docs/documents.md")
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             log.error("%s", error)
             return problem(status, str(error), {"Retry-After": str(RETRY_SECONDS)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -15,20 +15,23 @@ from .engine import StoreError, writing
 from .tables import documents
 
 Row = Mapping[str, object]
-# Rows in one transaction: so much, at most, is told late that it was kept.
+# Entries in one transaction: so many, at most, are told late that they were kept.
 MAX_TOGETHER: Final = 64
 
 
 @dataclass
 class _Entry:
-    row: Row
+    rows: Sequence[Row]
     done: bool = False
     added: bool = False
     error: DocketError | None = field(default_factory=lambda: StoreError("the database did not keep a document"))
 
 
 class Ledger:
-    """Adds rows that `check` lets pass; it is asked within the transaction, and says False for what is there."""
+    """Adds rows that `check` lets pass; it is asked within the transaction, and says False for what is there.
+
+    Rows that come together are added together, or none of them.
+    """
 
     def __init__(self, engine: Engine, check: Callable[[Connection, Row], bool]) -> None:
         self._engine = engine
@@ -36,9 +39,9 @@ class Ledger:
         self._waiting: deque[_Entry] = deque()
         self._turn = Lock()
 
-    def add(self, row: Row) -> bool:
-        """Whether the row is new. It is on disk when this returns. Raises what `check` raises, and StoreError."""
-        entry = _Entry(row)
+    def add(self, rows: Sequence[Row]) -> bool:
+        """Whether any is new. They are on disk when this returns. Raises what `check` raises, and StoreError."""
+        entry = _Entry(rows)
         self._waiting.append(entry)
         while not entry.done:
             with self._turn:
@@ -55,11 +58,13 @@ class Ledger:
             with writing(self._engine) as connection:
                 for number, entry in enumerate(entries):
                     try:
-                        entry.added = self._check(connection, entry.row)
+                        new = [row for row in entry.rows if self._check(connection, row)]
                     except DocketError as error:
                         refused[number] = error
-                    if entry.added:
-                        connection.execute(insert(documents), entry.row)
+                        continue
+                    if new:
+                        connection.execute(insert(documents), new)
+                        entry.added = True
             for number, entry in enumerate(entries):
                 entry.error = refused.get(number)
         except StoreError as error:

@@ -94,25 +94,19 @@ class Store:
                 found.append(Documents(filing, tuple(Posted(Slot(slot), data) for slot, data in rows)))
         return tuple(found)
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Admit a document and keep it; it is on disk when this returns.
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Admit documents and keep them, all or none; they are on disk when this returns.
 
         Raises NotAdmittedError, CrowdedError, StoreError.
         """
-        posted = self.read(filing)
-        if envelope in posted[slot]:
-            return
-        # Outside the transaction: nothing that was posted goes away, so what was admissible stays so.
-        self._admission.check(filing, slot, envelope, posted)
-        data = to_bytes(envelope)
-        row = {
-            "filing": filing.value,
-            "slot": slot,
-            "digest": hashlib.sha256(data).digest(),
-            "author": envelope.signatures[0].key_id.value,
-            "envelope": data,
-        }
-        if self._ledger.add(row):
+        posted, rows = dict(self.read(filing)), []
+        for slot, envelope in said.items():
+            if envelope not in posted[slot]:
+                # Outside the transaction: nothing that was posted goes away, so what was admissible stays so.
+                self._admission.check(filing, slot, envelope, posted)
+                posted[slot] = (*posted[slot], envelope)
+                rows.append(_row(filing, slot, envelope))
+        if rows and self._ledger.add(rows):
             self._posted()
 
     def _is_new(self, connection: Connection, row: Row) -> bool:
@@ -135,6 +129,17 @@ class Store:
         """The position of the last document; 0 if there is none."""
         with reading(self._engine) as connection:
             return _last(connection)
+
+
+def _row(filing: Digest, slot: Slot, envelope: Envelope) -> Row:
+    data = to_bytes(envelope)
+    return {
+        "filing": filing.value,
+        "slot": slot,
+        "digest": hashlib.sha256(data).digest(),
+        "author": envelope.signatures[0].key_id.value,
+        "envelope": data,
+    }
 
 
 def _last(connection: Connection) -> int:

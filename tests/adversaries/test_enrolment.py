@@ -65,6 +65,6 @@ def test_the_operators_own_node_does_not_start_and_is_not_heard(served: Docket) 
     bank = world.rings[BANK]
     ballot = replace(settled.proceeding.ballots[0].document, node=bank.signing.public.key_id)
     with pytest.raises(DocketError, match="operator, not replayer"):
-        settled.docket.post(settled.filed.filing_id, Slot.BALLOT, Envelope.sign(ballot, bank.signers))
+        settled.docket.post(settled.filed.filing_id, {Slot.BALLOT: Envelope.sign(ballot, bank.signers)})
     assert settled.verdict is Verdict.UPHELD
     assert settled.voters() == {GOOD, ALSO_GOOD, BAD}

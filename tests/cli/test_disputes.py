@@ -93,7 +93,7 @@ def test_a_case_is_shown_as_it_stands_with_who_is_awaited_until_when(tmp_path: P
         nodes = [home.world.node(GOOD), home.world.node(ALSO_GOOD)]
         home.rounds(filed, filer, nodes, 1)
         if not served:  # a service would not have admitted it
-            home.world.docket.post(filed.filing_id, Slot.VOTE, filed.filing)
+            home.world.docket.post(filed.filing_id, {Slot.VOTE: filed.filing})
         body = home.show(str(filed.filing_id))
         case = home.world.proceeding(filed.filing_id).case
         assert case is not None

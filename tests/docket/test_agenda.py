@@ -26,8 +26,8 @@ class Telling(FolderDocket):
     def changes(self, after: int) -> Changes:
         return Changes(len(self._history), tuple(dict.fromkeys(self._history[after:])))
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        super().post(filing, slot, envelope)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        super().post(filing, said)
         self._history.append(filing)
 
 
@@ -42,8 +42,8 @@ class Watched:
     def changes(self, after: int) -> Changes:
         return self._docket.changes(after)
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        self._docket.post(filing, slot, envelope)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        self._docket.post(filing, said)
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         self.reads.append(filing)
@@ -114,12 +114,12 @@ def test_a_part_that_could_not_be_done_is_tried_again_later(world: World, watche
 
 def test_what_is_no_filing_is_not_looked_at_again_until_it_changes(world: World, watched: Watched) -> None:
     filed = world.filing(world.decision())
-    world.docket.post(filed.filing_id, Slot.FILING, filed.filing)
+    world.docket.post(filed.filing_id, {Slot.FILING: filed.filing})
     agenda = Agenda(watched, [world.roster])
     ((_, cause),) = agenda.take_up(nothing, world.now)
     assert "has no valid receipt" in cause
     assert settle(agenda, watched, world.now + 10**6) == 0
-    world.docket.post(filed.filing_id, Slot.RECEIPT, filed.decision.receipt)
+    world.docket.post(filed.filing_id, {Slot.RECEIPT: filed.decision.receipt})
     assert settle(agenda, watched, world.now + 10**6) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -43,9 +43,9 @@ class Acknowledging:
         self.changes, self.read = docket.changes, docket.read
         self.kept: list[tuple[Digest, Slot, Envelope]] = []
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        self._docket.post(filing, slot, envelope)
-        self.kept.append((filing, slot, envelope))
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        self._docket.post(filing, said)
+        self.kept += ((filing, slot, envelope) for slot, envelope in said.items())
 
 
 def until(

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from reperform.consensus.admission import MAX_BYTES
 from reperform.consensus.client import HttpDocket
 from reperform.consensus.docket import Changes, DocketError, Slot
+from reperform.consensus.service.app import MAX_BODY
 from reperform.consensus.service.quota import BODY_BYTES, MAX_ADDRESSES, Buckets
 from reperform.consensus.store import store
-from reperform.consensus.wire import ENVELOPE_TYPE, MAX_TOGETHER, PROBLEM_TYPE, Filings
+from reperform.consensus.wire import DOCUMENT_TYPE, MAX_TOGETHER, PROBLEM_TYPE, Documents, Filings, Posted
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.roster import open_rosters
@@ -25,7 +25,7 @@ from reperform.tests.docket.running import running
 from reperform.tests.world import World
 
 MARKER = "Ms-Applicant-4211"
-POST = {"Content-Type": ENVELOPE_TYPE}
+POST = {"Content-Type": DOCUMENT_TYPE}
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def test_a_client_posts_and_learns_why_not(world: World, url: str) -> None:
     docket = HttpDocket(url)
     filed = world.filing(world.decision())
     with pytest.raises(DocketError, match=r"refuses \(403\): this is no filing .*: filing .* has no valid receipt"):
-        docket.post(filed.filing_id, Slot.FILING, filed.filing)
+        docket.post(filed.filing_id, {Slot.FILING: filed.filing})
     for _ in range(2):
-        docket.post(filed.filing_id, Slot.RECEIPT, filed.decision.receipt)
-        docket.post(filed.filing_id, Slot.FILING, filed.filing)
+        docket.post(filed.filing_id, {Slot.RECEIPT: filed.decision.receipt})
+        docket.post(filed.filing_id, {Slot.FILING: filed.filing})
     assert world.docket.changes(0).filings == (filed.filing_id,)
 
 
@@ -84,8 +84,8 @@ def test_who_waits_for_changes_hears_of_them_at_once(world: World, url: str) -> 
     waiting.start()
     time.sleep(0.3)
     assert answers == []
-    HttpDocket(url).post(filed.filing_id, Slot.RECEIPT, filed.decision.receipt)
-    HttpDocket(url).post(filed.filing_id, Slot.FILING, filed.filing)
+    HttpDocket(url).post(filed.filing_id, {Slot.RECEIPT: filed.decision.receipt})
+    HttpDocket(url).post(filed.filing_id, {Slot.FILING: filed.filing})
     waiting.join()
     assert time.monotonic() - begun < 15
     assert answers[0].filings == (filed.filing_id,)
@@ -102,7 +102,7 @@ def test_a_large_body_is_refused_before_it_was_read(url: str) -> None:
     """The client announces a gibibyte and sends none of it."""
     parts = urlsplit(url)
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=5) as connection:
-        head = f"POST /v1/filings/{'0' * 64}/vote HTTP/1.1\r\nHost: x\r\nContent-Type: {ENVELOPE_TYPE}\r\n"
+        head = f"POST /v1/filings HTTP/1.1\r\nHost: x\r\nContent-Type: {DOCUMENT_TYPE}\r\n"
         connection.sendall(f"{head}Content-Length: {2**30}\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
@@ -111,24 +111,31 @@ def test_a_body_that_does_not_say_its_size_is_read_to_the_limit(url: str) -> Non
     sent = []
 
     def chunks() -> Iterator[bytes]:
-        for _ in range(64):
+        for _ in range(MAX_BODY // len(MARKER) // 1024 + 64):
             sent.append(1)
             yield MARKER.encode() * 1024
 
     try:
-        response = httpx.post(f"{url}/v1/filings/{'0' * 64}/ballot", content=chunks(), headers=POST)
+        response = httpx.post(f"{url}/v1/filings", content=chunks(), headers=POST)
     except httpx.WriteError:
         return  # the service hung up on what was still being sent
-    refused(response, 413, f"a ballot has at most {MAX_BYTES[Slot.BALLOT]} bytes")
+    refused(response, 413, f"what is posted has at most {MAX_BODY} bytes")
 
 
 def test_bad_requests_are_refused_without_showing_them(world: World, url: str) -> None:
-    place = f"{url}/v1/filings/{'0' * 64}/ballot"
-    refused(httpx.post(place, content=MARKER.encode(), headers=POST), 400, "the body is no envelope")
-    refused(httpx.post(place, content=b"", headers=POST), 400, "the body is no envelope")
-    refused(httpx.post(place, content=MARKER.encode()), 415, f"posted as {ENVELOPE_TYPE}")
-    refused(httpx.post(f"{url}/v1/filings/{'0' * 64}/{MARKER}", headers=POST), 422, "path.slot")
-    refused(httpx.post(f"{url}/v1/filings/{MARKER}/ballot", headers=POST), 422, "path.filing")
+    place, name = f"{url}/v1/filings", Digest(bytes(32))
+    filed = world.filing(world.decision())
+    envelope = to_bytes(filed.filing)
+    receipt = Posted(Slot.RECEIPT, to_bytes(filed.decision.receipt))
+    vote = Posted(Slot.VOTE, envelope)
+    marked = Posted(Slot.VOTE, MARKER.encode())
+    for posted in ((), (marked,), (receipt, receipt), (receipt, vote, Posted(Slot.BALLOT, envelope))):
+        body = to_bytes(Documents(name, posted))
+        refused(httpx.post(place, content=body, headers=POST), 400, "the body holds no documents")
+    unknown = body.replace(b"\xa4vote", b"\xa4veto")
+    for body in (MARKER.encode(), b"", envelope, unknown):
+        refused(httpx.post(place, content=body, headers=POST), 400, "the body holds no documents")
+    refused(httpx.post(place, content=MARKER.encode()), 415, f"posted as {DOCUMENT_TYPE}")
     many = ",".join(["0" * 64] * (MAX_TOGETHER + 1))
     for names in ("F" * 64, "0" * 64 + ",", many):
         refused(httpx.get(f"{url}/v1/filings/{names}"), 422, "path.filings")
@@ -136,9 +143,9 @@ def test_bad_requests_are_refused_without_showing_them(world: World, url: str) -
         refused(httpx.get(f"{url}/v1/changes?{query}"), 422, "query.")
     refused(httpx.get(f"{url}/{MARKER}"), 404, "")
     refused(httpx.delete(place), 405, "")
-    filed, _ = world.file(world.decision())
-    stray = httpx.post(f"{url}/v1/filings/{filed.filing_id}/vote", content=to_bytes(filed.filing), headers=POST)
-    refused(stray, 403, "its payload is no vote")
+    stray = to_bytes(Documents(filed.filing_id, (receipt, vote)))
+    refused(httpx.post(place, content=stray, headers=POST), 403, "its payload is no vote")
+    assert world.docket.read(filed.filing_id) == dict.fromkeys(Slot, ())  # what comes together stands together
 
 
 def test_filings_are_read_together_as_many_as_make_a_page(
@@ -206,7 +213,7 @@ def test_health_metrics_and_the_description_are_there(world: World, url: str) ->
     assert httpx.get(f"{url}/docs").status_code == 200
     described = httpx.get(f"{url}/openapi.json").json()["paths"]
     assert described.keys() == {
-        "/v1/filings/{filing}/{slot}", "/v1/filings/{filings}", "/v1/changes", "/v1/rosters", "/healthz", "/metrics",
+        "/v1/filings", "/v1/filings/{filings}", "/v1/changes", "/v1/rosters", "/healthz", "/metrics",
     }  # fmt: skip
 
 

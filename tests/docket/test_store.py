@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from reperform.consensus.admission import CrowdedError
 from reperform.consensus.docket import DocketError, Slot
+from reperform.consensus.filer import Filer
 from reperform.consensus.store import store as store_module
 from reperform.consensus.store.engine import StoreError, open_engine, reading, writing
 from reperform.consensus.store.store import Quota, Store
@@ -44,7 +45,7 @@ def test_the_same_document_is_one_document_after_a_restart_too(database: str, ke
     before = store_of(world).position()
     filer.file()
     again = Store(open_engine(database), store_of(world)._admission)
-    again.post(filed.filing_id, Slot.FILING, filed.filing)
+    again.post(filed.filing_id, {Slot.FILING: filed.filing})
     assert again.position() == before == 2
     assert again.read(filed.filing_id) == world.docket.read(filed.filing_id)
 
@@ -67,9 +68,9 @@ def test_changes_are_told_once_in_their_order_and_a_page_at_a_time(
 def test_a_receipt_alone_is_no_change(database: str, kept: MakeWorld) -> None:
     world = kept(database)
     filed = world.filing(world.decision())
-    world.docket.post(filed.filing_id, Slot.RECEIPT, filed.decision.receipt)
+    world.docket.post(filed.filing_id, {Slot.RECEIPT: filed.decision.receipt})
     assert world.docket.changes(0).filings == ()
-    world.docket.post(filed.filing_id, Slot.FILING, filed.filing)
+    world.docket.post(filed.filing_id, {Slot.FILING: filed.filing})
     assert world.docket.changes(0).filings == (filed.filing_id,)
 
 
@@ -91,8 +92,8 @@ def test_no_reader_misses_what_many_post_at_once(database: str, kept: MakeWorld)
     with ThreadPoolExecutor(8) as pool:
 
         def file(number: int) -> None:
-            stores[number % 2].post(decisions[number].filing_id, Slot.RECEIPT, decisions[number].decision.receipt)
-            stores[number % 2].post(decisions[number].filing_id, Slot.FILING, decisions[number].filing)
+            stores[number % 2].post(decisions[number].filing_id, {Slot.RECEIPT: decisions[number].decision.receipt})
+            stores[number % 2].post(decisions[number].filing_id, {Slot.FILING: decisions[number].filing})
 
         running = [pool.submit(file, number) for number in range(len(decisions))]
         while not all(task.done() for task in running) or position != store_of(world).position():
@@ -109,7 +110,7 @@ def test_a_document_posted_by_many_at_once_is_there_once(database: str, kept: Ma
     world = kept(database)
     filed = world.filing(world.decision())
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: world.docket.post(filed.filing_id, Slot.RECEIPT, filed.decision.receipt), range(16)))
+        list(pool.map(lambda _: world.docket.post(filed.filing_id, {Slot.RECEIPT: filed.decision.receipt}), range(16)))
     assert len(world.docket.read(filed.filing_id)[Slot.RECEIPT]) == 1
 
 
@@ -125,9 +126,9 @@ def test_an_author_contradicts_itself_once_and_no_more(database: str, kept: Make
         return Envelope.sign(Ballot(proceeding.case_id, keys.signing.public.key_id, commitment), keys.signers)
 
     for number in (1, 2, 1, 2):
-        world.docket.post(filed.filing_id, Slot.BALLOT, ballot(number))
+        world.docket.post(filed.filing_id, {Slot.BALLOT: ballot(number)})
     with pytest.raises(CrowdedError, match="the author has 2 documents in the slot ballot"):
-        world.docket.post(filed.filing_id, Slot.BALLOT, ballot(3))
+        world.docket.post(filed.filing_id, {Slot.BALLOT: ballot(3)})
     world.node(PANEL[1]).step(world.now)
     assert len(world.docket.read(filed.filing_id)[Slot.BALLOT]) == 3
 
@@ -139,8 +140,10 @@ def test_a_key_and_a_receipt_are_filed_as_often_as_they_may(database: str, kept:
     with pytest.raises(CrowdedError, match="this receipt was filed as often as it may be"):
         world.file(decision)
     world.file(world.decision(income="2"))
+    refused = world.filing(world.decision(income="3"))
     with pytest.raises(CrowdedError, match="this key has filed as often as it may"):
-        world.file(world.decision(income="3"))
+        Filer(world.docket, world.filer_keys, refused).file()
+    assert world.docket.read(refused.filing_id) == dict.fromkeys(Slot, ())  # nor is its receipt kept
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(database: str) -> None:

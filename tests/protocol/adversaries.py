@@ -85,7 +85,7 @@ class NoBallot(Node):
         others = [s.document for s in proceeding.votes if s.document.node != self._id]
         if others and all(s.document.node != self._id for s in proceeding.votes):
             vote = replace(others[0], node=self._id)
-            self._post(proceeding, Slot.VOTE, Envelope.sign(vote, self._keys.signers))
+            self._post(proceeding, {Slot.VOTE: Envelope.sign(vote, self._keys.signers)})
 
     def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
         self._vote(proceeding, case, now)
@@ -98,13 +98,13 @@ class Copycat(Node):
         others = [s.document for s in proceeding.ballots if s.document.node != self._id]
         if others and all(s.document.node != self._id for s in proceeding.ballots):
             ballot = replace(others[0], node=self._id)
-            self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+            self._post(proceeding, {Slot.BALLOT: Envelope.sign(ballot, self._keys.signers)})
 
     def _vote(self, proceeding: Proceeding, case: Case, now: int) -> None:
         others = [s.document for s in proceeding.votes if s.document.node != self._id]
         if others and self._id in proceeding.outstanding():
             vote = replace(others[0], node=self._id)
-            self._post(proceeding, Slot.VOTE, Envelope.sign(vote, self._keys.signers))
+            self._post(proceeding, {Slot.VOTE: Envelope.sign(vote, self._keys.signers)})
 
 
 class TwoVotes(Node):
@@ -117,7 +117,7 @@ class TwoVotes(Node):
             return
         for finding in (Finding.MATCH, Finding.MISMATCH):
             vote = self._say(proceeding, page, finding, None)
-            self._post(proceeding, Slot.VOTE, Envelope.sign(vote, self._keys.signers))
+            self._post(proceeding, {Slot.VOTE: Envelope.sign(vote, self._keys.signers)})
 
 
 class TwoBallots(Node):
@@ -130,7 +130,7 @@ class TwoBallots(Node):
         if before is None and self._notebook.read(name) is not None:
             invented = Result(digest(Domain.TRACE, b"a"), digest(Domain.TRACE, b"b"), bytes(NONCE_BYTES))
             ballot = Ballot(name, self._id, ballot_commitment(name, self._id, invented))
-            self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+            self._post(proceeding, {Slot.BALLOT: Envelope.sign(ballot, self._keys.signers)})
 
 
 class LastWord(Node):
@@ -146,15 +146,14 @@ class LastWord(Node):
         if page.output:
             vote = Envelope.sign(self._say(proceeding, page, Finding.MISMATCH, None), self._keys.signers)
             self._notebook.write(replace(page, vote=vote))
-            self._post(proceeding, Slot.VOTE, vote)
+            self._post(proceeding, {Slot.VOTE: vote})
 
 
 class HalfSigner(Node):
     """Signs one of the two statements."""
 
-    def _post(self, proceeding: Proceeding, slot: Slot, envelope: Envelope) -> None:
-        if slot is not Slot.SUMMARY:
-            super()._post(proceeding, slot, envelope)
+    def _post(self, proceeding: Proceeding, said: Mapping[Slot, Envelope]) -> None:
+        super()._post(proceeding, {slot: word for slot, word in said.items() if slot is not Slot.SUMMARY})
 
 
 class Elsewhere(Node):
@@ -198,7 +197,7 @@ class Dawdler(Node):
             return
         vote = Envelope.sign(self._say(proceeding, page, Finding.MISMATCH, None), self._keys.signers)
         self._notebook.write(replace(page, vote=vote))
-        self._post(proceeding, Slot.VOTE, vote)
+        self._post(proceeding, {Slot.VOTE: vote})
 
     def _attest(self, proceeding: Proceeding, case: Case, now: int) -> None:
         self._vote(proceeding, case, max(now, case.deadlines.votes + self.delay))
@@ -220,7 +219,7 @@ class SecondThoughts(Node):
             second = replace(
                 first, finding=opposite, reason=None, sealed_answer=b"" if opposite is Finding.MATCH else b"s"
             )
-            self._post(proceeding, Slot.VOTE, Envelope.sign(second, self._keys.signers))
+            self._post(proceeding, {Slot.VOTE: Envelope.sign(second, self._keys.signers)})
 
 
 class YesterdaysVotes(Node):
@@ -232,9 +231,9 @@ class YesterdaysVotes(Node):
         if page is not None and page.vote is not None:
             vote = page.vote.parse(Vote)
             old = replace(vote, case=_other(vote.case), ballots=_other(vote.ballots))
-            self._post(proceeding, Slot.VOTE, Envelope.sign(old, self._keys.signers))
+            self._post(proceeding, {Slot.VOTE: Envelope.sign(old, self._keys.signers)})
             ballot = Ballot(old.case, self._id, ballot_commitment(old.case, self._id, old.result))
-            self._post(proceeding, Slot.BALLOT, Envelope.sign(ballot, self._keys.signers))
+            self._post(proceeding, {Slot.BALLOT: Envelope.sign(ballot, self._keys.signers)})
 
 
 def enrol(

@@ -42,7 +42,7 @@ class Crook:
 
     def sign(self, slot: Slot, document: BallotList | VoteList) -> bool:
         """Post a list."""
-        self._docket.post(self._filing, slot, Envelope.sign(document, self._keys.signers))
+        self._docket.post(self._filing, {slot: Envelope.sign(document, self._keys.signers)})
         return True
 
     def some(self, names: Sequence[Digest]) -> tuple[Digest, ...]:

@@ -34,7 +34,7 @@ class Liar(Filer):
     lied_to: tuple[str, ...]
 
     def _again(self, proceeding: Proceeding, slot: Slot, document: Openings | Release) -> None:
-        self._docket.post(proceeding.filing_id, slot, Envelope.sign(document, (self._keys.signing,)))
+        self._docket.post(proceeding.filing_id, {slot: Envelope.sign(document, (self._keys.signing,))})
 
     def opening(self) -> PanelOpening:
         """What they get."""

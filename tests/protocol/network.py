@@ -41,14 +41,15 @@ class Hub:
     _known: set[tuple[Digest, Slot, bytes]] = field(default_factory=set)
     _sizes: Counter[Slot] = field(default_factory=Counter)
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Add a document; posting it again changes nothing."""
-        key = (filing, slot, to_bytes(envelope))
-        if key not in self._known:
-            self._known.add(key)
-            self._sizes[slot] += 1
-            self.posted.append(Posted(filing, slot, envelope, self.clock()))
-        assert self._sizes[slot] <= self.limit, f"{self._sizes[slot]} documents in the slot {slot}"
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Add documents; posting them again changes nothing."""
+        for slot, envelope in said.items():
+            key = (filing, slot, to_bytes(envelope))
+            if key not in self._known:
+                self._known.add(key)
+                self._sizes[slot] += 1
+                self.posted.append(Posted(filing, slot, envelope, self.clock()))
+            assert self._sizes[slot] <= self.limit, f"{self._sizes[slot]} documents in the slot {slot}"
 
 
 @dataclass
@@ -76,10 +77,10 @@ class Link:
         here = self.visible()
         return Changes(len(here), tuple(dict.fromkeys(p.filing for p in here)) if len(here) > after else ())
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        """Add a document, if it is not lost on the way; who is told that it was lost cannot tell whether it was."""
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        """Add documents, if they are not lost on the way; who is told that they were cannot tell whether it is so."""
         self._fail()
-        self.hub.post(filing, slot, envelope)
+        self.hub.post(filing, said)
         self._fail()
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:

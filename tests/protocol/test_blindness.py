@@ -197,6 +197,6 @@ def test_the_markers_would_be_found_if_they_were_there(world: World) -> None:
     release = Release(Digest(bytes(32)), Digest(bytes(32)), ())
     leak = Envelope.sign(release, [world.filer_keys.signing])
     leaked = Envelope(leak.payload_type, leak.payload + filed.decision.opening.output, leak.signatures)
-    world.docket.post(filed.filing_id, Slot.RELEASE, leaked)
+    world.docket.post(filed.filing_id, {Slot.RELEASE: leaked})
     assert OUTPUT_MARKER not in before
     assert OUTPUT_MARKER in everything(world)

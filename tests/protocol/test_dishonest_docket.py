@@ -45,7 +45,7 @@ def opened(world: World, nodes: Sequence[Node]) -> tuple[Digest, Proceeding]:
 def close(world: World, filing: Digest, ballots: Iterable[Digest], closed: int, signer: str = DOCKET) -> BallotList:
     """Post a list of ballots, as a docket would that holds this key."""
     ballot_list = BallotList(world.proceeding(filing).case_id, tuple(sorted(ballots)), closed)
-    world.docket.post(filing, Slot.BALLOT_LIST, Envelope.sign(ballot_list, world.rings[signer].signers))
+    world.docket.post(filing, {Slot.BALLOT_LIST: Envelope.sign(ballot_list, world.rings[signer].signers)})
     return ballot_list
 
 
@@ -53,7 +53,7 @@ def close_votes(world: World, proceeding: Proceeding, votes: Iterable[Digest], c
     """Post a list of votes, as a docket would that holds its key."""
     ballots = proceeding.matter().ballots.list_id
     vote_list = VoteList(proceeding.case_id, ballots, tuple(sorted(votes)), closed)
-    world.docket.post(proceeding.filing_id, Slot.VOTE_LIST, Envelope.sign(vote_list, world.rings[DOCKET].signers))
+    world.docket.post(proceeding.filing_id, {Slot.VOTE_LIST: Envelope.sign(vote_list, world.rings[DOCKET].signers)})
     return vote_list
 
 
@@ -75,7 +75,7 @@ def test_two_cases_on_one_filing_give_no_verdict_and_no_third_case(world: World)
     case = world.proceeding(filed.filing_id).case
     assert case is not None
     second = replace(case.document, challenge=bytes(32))
-    world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(second, world.rings[DOCKET].signers))
+    world.docket.post(filed.filing_id, {Slot.CASE: Envelope.sign(second, world.rings[DOCKET].signers)})
     nodes = world.nodes()
     for _ in range(5):
         proceeding = world.round(filed.filing_id, filer, nodes)
@@ -137,8 +137,8 @@ class View:
     def changes(self, after: int) -> Changes:
         return self._docket.changes(after)
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        self._docket.post(filing, slot, envelope)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        self._docket.post(filing, said)
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         found = self._docket.read(filing)
@@ -221,7 +221,7 @@ def test_a_case_and_a_list_by_anybody_else_are_refused(world: World) -> None:
         for docket in (signer.signing.public.key_id, case.document.filing.docket):
             filing = replace(case.document.filing, docket=docket)
             forged = replace(case.document, filing=filing, challenge=bytes(32))
-            world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(forged, signer.signers))
+            world.docket.post(filed.filing_id, {Slot.CASE: Envelope.sign(forged, signer.signers)})
         close(world, filed.filing_id, (), world.now, name)
     proceeding = world.proceeding(filed.filing_id)
     assert proceeding.case is not None
@@ -234,9 +234,9 @@ def test_a_case_on_another_filing_or_roster_is_refused(world: World) -> None:
     other, _ = world.file(world.decision(income="2"))
     world.keeper.step(world.now)
     for envelope in world.docket.read(other.filing_id)[Slot.CASE]:
-        world.docket.post(filed.filing_id, Slot.CASE, envelope)
+        world.docket.post(filed.filing_id, {Slot.CASE: envelope})
         elsewhere = replace(envelope.parse(Case), roster=filed.filing_id, filing=world_filing(world, filed.filing_id))
-        world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(elsewhere, world.rings[DOCKET].signers))
+        world.docket.post(filed.filing_id, {Slot.CASE: Envelope.sign(elsewhere, world.rings[DOCKET].signers)})
     proceeding = world.proceeding(filed.filing_id)
     assert proceeding.case is not None
     causes = " ".join(refused.cause for refused in proceeding.refused)
@@ -289,7 +289,7 @@ def test_a_case_that_another_docket_of_the_roster_opens_on_a_filing_is_nothing(t
             filing = replace(filed.filing.parse(Filing), docket=docket)
             case = Case(filing, world.roster.roster_id, bytes(32), world.now, world.patience.deadlines(world.now))
             signed = Envelope.sign(case, world.rings["Second Office"].signers)
-            world.docket.post(filed.filing_id, Slot.CASE, signed)
+            world.docket.post(filed.filing_id, {Slot.CASE: signed})
     proceeding = settle(world, filed.filing_id, filer, world.nodes())
     assert {refused.slot for refused in proceeding.refused} == {Slot.CASE}
     assert verified(world, proceeding, filed).verdict is Verdict.UPHELD
@@ -494,8 +494,8 @@ class Counting:
     def changes(self, after: int) -> Changes:
         return self._docket.changes(after)
 
-    def post(self, filing: Digest, slot: Slot, envelope: Envelope) -> None:
-        self._docket.post(filing, slot, envelope)
+    def post(self, filing: Digest, said: Mapping[Slot, Envelope]) -> None:
+        self._docket.post(filing, said)
 
     def read(self, filing: Digest) -> Mapping[Slot, tuple[Envelope, ...]]:
         self.reads[filing] += 1

@@ -129,7 +129,7 @@ def test_an_audit_that_a_docket_opened_all_the_same_gets_no_ballot(world: World)
         opened=world.now,
         deadlines=world.patience.deadlines(world.now),
     )
-    world.docket.post(filed.filing_id, Slot.CASE, Envelope.sign(case, world.rings[DOCKET].signers))
+    world.docket.post(filed.filing_id, {Slot.CASE: Envelope.sign(case, world.rings[DOCKET].signers)})
     for node in world.nodes():
         ((_, cause),) = node.step(case.deadlines.openings + 1)
         assert "audits are not taken yet" in cause
@@ -180,7 +180,7 @@ def test_a_filing_signed_by_another_key_is_refused(world: World) -> None:
 
 def test_a_filing_without_its_receipt_is_named_and_passed_over(world: World) -> None:
     filed = world.filing(world.decision())
-    world.docket.post(filed.filing_id, Slot.FILING, filed.filing)
+    world.docket.post(filed.filing_id, {Slot.FILING: filed.filing})
     ((name, cause),) = world.keeper.step(world.now)
     assert (name, "has no valid receipt" in cause) == (filed.filing_id, True)
     other, filer = world.file(world.decision(income="2"))

@@ -155,7 +155,7 @@ def test_a_ballot_and_a_vote_of_another_case_count_for_nothing_here(world: World
     world.round(filed.filing_id, filer, both)
     for slot, documents in ((Slot.BALLOT, other.ballots), (Slot.VOTE, other.votes)):
         for signed in documents:
-            world.docket.post(filed.filing_id, slot, signed.envelope)
+            world.docket.post(filed.filing_id, {slot: signed.envelope})
     proceeding = world.round(filed.filing_id, filer, both)
     assert {refused.cause for refused in proceeding.refused} == {"it belongs to another case"}
     assert len(proceeding.ballots) == 2
@@ -174,7 +174,7 @@ def test_the_banks_own_node_is_not_heard(world: World) -> None:
         if proceeding.ballot_list is not None and not posted:
             ballot, vote = forged_vote(world, proceeding, BANK, opening.input, filed.panel_key)
             for slot, document in ((Slot.BALLOT, ballot), (Slot.VOTE, vote)):
-                world.docket.post(filed.filing_id, slot, Envelope.sign(document, world.rings[BANK].signers))
+                world.docket.post(filed.filing_id, {slot: Envelope.sign(document, world.rings[BANK].signers)})
             posted = True
         world.now += 400
     causes = {refused.cause for refused in proceeding.refused if refused.slot in (Slot.BALLOT, Slot.VOTE)}
@@ -192,7 +192,7 @@ def test_the_bank_cannot_vote_in_anothers_name(world: World) -> None:
         pass
     _, vote = forged_vote(world, proceeding, BANK, decision.opening.input, filed.panel_key)
     named = replace(vote, node=world.rings[GOOD].signing.public.key_id)
-    world.docket.post(filed.filing_id, Slot.VOTE, Envelope.sign(named, world.rings[BANK].signers))
+    world.docket.post(filed.filing_id, {Slot.VOTE: Envelope.sign(named, world.rings[BANK].signers)})
     for _ in range(4):
         proceeding = world.round(filed.filing_id, filer, nodes)
     assert any("which has no say here" in refused.cause for refused in proceeding.refused)
@@ -224,7 +224,7 @@ def test_a_node_of_an_old_epoch_is_not_heard(world: World) -> None:
     proceeding = collect(world.docket, filed.filing_id, [second])
     assert {signed.document.node for signed in proceeding.ballots} == {world.rings[GOOD].signing.public.key_id}
     ballot = replace(proceeding.ballots[0].document, node=world.rings[BAD].signing.public.key_id)
-    world.docket.post(filed.filing_id, Slot.BALLOT, Envelope.sign(ballot, world.rings[BAD].signers))
+    world.docket.post(filed.filing_id, {Slot.BALLOT: Envelope.sign(ballot, world.rings[BAD].signers)})
     again = collect(world.docket, filed.filing_id, [first, second])
     assert again.ballots == proceeding.ballots
     assert any("not on epoch 2" in refused.cause for refused in again.refused)
@@ -271,7 +271,7 @@ def test_who_signs_with_one_of_two_algorithms_spoils_nothing(tmp_path: Path) -> 
     proceeding, filed, _ = play(world, world.decision(), panel(world, HONEST, HONEST, ABSENT))
     for slot, signed in ((Slot.ATTESTATION, proceeding.attestations), (Slot.SUMMARY, proceeding.summaries)):
         half = Envelope.sign_bytes(signed[0].payload_type, signed[0].payload, world.rings[BAD].signers[:1])
-        world.docket.post(filed.filing_id, slot, half)
+        world.docket.post(filed.filing_id, {slot: half})
     proceeding = world.proceeding(filed.filing_id)
     assert len(proceeding.attestations) == 3
     assert verified(world, proceeding, filed).signed_by == (GOOD, ALSO_GOOD)
@@ -291,9 +291,8 @@ def test_a_document_signed_again_is_the_same_document(tmp_path: Path) -> None:
                 keys = next(signers[s.key_id] for s in envelope.signatures if s.key_id in signers)
                 if envelope.payload not in again:
                     again.add(envelope.payload)
-                    world.docket.post(
-                        filed.filing_id, slot, Envelope.sign_bytes(envelope.payload_type, envelope.payload, keys)
-                    )
+                    twin = Envelope.sign_bytes(envelope.payload_type, envelope.payload, keys)
+                    world.docket.post(filed.filing_id, {slot: twin})
         proceeding = world.round(filed.filing_id, filer, nodes)
     assert len(world.docket.read(filed.filing_id)[Slot.BALLOT]) == 2 * len(proceeding.ballots) == 6
     assert verified(world, proceeding, filed).signed_by == PANEL

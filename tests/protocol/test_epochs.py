@@ -123,7 +123,7 @@ def test_neither_key_is_heard_in_the_others_cases(story: Story) -> None:
     story.play([(filed, filer)], story.nodes(AUDIT, NEW, UNION, AUTHORITY), [story.keeper()])
     proceeding = story.proceeding(filed)
     ballot = replace(proceeding.ballots[0].document, node=story.key(AUDIT))
-    world.docket.post(filed.filing_id, Slot.BALLOT, Envelope.sign(ballot, world.rings[AUDIT].signers))
+    world.docket.post(filed.filing_id, {Slot.BALLOT: Envelope.sign(ballot, world.rings[AUDIT].signers)})
     again = story.proceeding(filed)
     assert again.ballots == proceeding.ballots
     assert ["is not on epoch 2" in refused.cause for refused in again.refused] == [True]

@@ -109,7 +109,7 @@ def test_documents_of_other_slots_and_other_filings_count_for_nothing(world: Wor
     second, second_filer = world.file(world.decision(income="2"))
     for slot in Slot:
         for envelope in posted:
-            world.docket.post(second.filing_id, slot, envelope)
+            world.docket.post(second.filing_id, {slot: envelope})
     proceeding = settle(world, second.filing_id, second_filer, nodes)
     assert verified(world, proceeding, second).verdict is Verdict.UPHELD
     assert len(proceeding.refused) > 100
@@ -197,7 +197,7 @@ def test_a_docket_that_cannot_be_written_says_so(world: World, slot: Slot) -> No
     in_the_way.write_bytes(b"")
     filed, _ = world.file(world.decision())
     with pytest.raises(DocketError, match=f"cannot take a {slot}"):
-        FolderDocket(in_the_way).post(filed.filing_id, slot, filed.filing)
+        FolderDocket(in_the_way).post(filed.filing_id, {slot: filed.filing})
     assert in_the_way.read_bytes() == b""
 
 
@@ -206,5 +206,5 @@ def test_a_folder_under_a_documents_name_is_an_error_of_the_docket(world: World)
     name = hashlib.sha256(to_bytes(filed.filing)).hexdigest() + SUFFIX
     (world.folder / "docket" / str(filed.filing_id) / Slot.VOTE / name).mkdir(parents=True)
     with pytest.raises(DocketError, match="cannot take a vote"):
-        world.docket.post(filed.filing_id, Slot.VOTE, filed.filing)
+        world.docket.post(filed.filing_id, {Slot.VOTE: filed.filing})
     assert [path.name for path in (world.folder / "docket" / str(filed.filing_id) / Slot.VOTE).iterdir()] == [name]

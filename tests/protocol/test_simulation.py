@@ -303,7 +303,7 @@ class Schedule:
         signers = self.world.rings[BANK].signers
         somebody = replace(vote, node=self.world.rings[self.random.choice(self.names)].signing.public.key_id)
         for slot, document in ((Slot.BALLOT, ballot), (Slot.VOTE, vote), (Slot.VOTE, somebody)):
-            self.hub.post(self.filed.filing_id, slot, Envelope.sign(document, signers))
+            self.hub.post(self.filed.filing_id, {slot: Envelope.sign(document, signers)})
 
     def mischief(self) -> Callable[[int], object]:
         """Somebody posts a few things again, in other places, damaged, or under a name of their own."""
@@ -323,7 +323,7 @@ class Schedule:
                 case 1:
                     keys = [self.world.rings[self.random.choice((BANK, FILER))].signing]
                     envelope, target = Envelope.sign_bytes(envelope.payload_type, envelope.payload, keys), posted.slot
-            self.hub.post(self.filed.filing_id, target, envelope)
+            self.hub.post(self.filed.filing_id, {target: envelope})
 
         return step
 
