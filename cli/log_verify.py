@@ -18,6 +18,7 @@ from ..evidence.accounts import Accounts, Finding
 from ..evidence.encoding import MalformedError
 from ..evidence.files import read_file, write_file
 from ..evidence.roster import Roster
+from ..evidence.timestamp import read_certificates, timestamp_of, with_timestamp
 from ..evidence.tlog.proof import Proof
 from ..evidence.tlog.tree import check_inclusion, root
 from ..evidence.witnessed import open_checkpoint
@@ -36,11 +37,16 @@ from .log_place import (
     report,
     seen_by,
 )
-from .output import NEGATIVE_VERDICT, AsJson, progress, tell
+from .output import NEGATIVE_VERDICT, AsJson, moment, progress, tell
 from .trust import RootsFile, RosterFiles
 
 # Faults of the entries that are told one by one.
 SHOWN: Final = 1000
+
+
+TsaCertificates = Annotated[
+    Path | None, typer.Option(help="Certificates (PEM) that you trust for time-stamps.", show_default=False)
+]
 
 
 def prove(
@@ -51,6 +57,10 @@ def prove(
     out: Annotated[
         Path | None, typer.Option(help="Where the proof is written; FILE.tlog-proof unless told otherwise.")
     ] = None,
+    tsa: Annotated[
+        str | None, typer.Option(help="A time-stamping authority (RFC 3161), whose word on the checkpoint is added.")
+    ] = None,
+    tsa_certificates: TsaCertificates = None,
     log_ca: LogAuthority = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +70,8 @@ def prove(
 
     Exit status 0: proved. 1: it is not in the log, as far as its checkpoint goes. 2: not verified.
     """
+    if (tsa is None) != (tsa_certificates is None):
+        raise MalformedError("--tsa and --tsa-certificates go together", advice="a time-stamp is not kept unchecked")
     envelope, reader = read_envelope(file), open_reader(log, log_ca)
     note = read_shown(reader)
     witnessed = open_checkpoint(note, read_epochs(roster, roots))
@@ -71,8 +83,14 @@ def prove(
         raise typer.Exit(NEGATIVE_VERDICT)
     hashes = prover.inclusion(index, size)
     check_inclusion(leaf, index, size, hashes, witnessed.checkpoint.root.value)
+    proof = Proof(index, hashes, note, None)
+    if tsa is not None and tsa_certificates is not None:
+        from ..consensus.log.timestamps import timestamp
+
+        certificates = read_certificates(read_file(tsa_certificates))
+        proof = with_timestamp(proof, timestamp(tsa, witnessed.checkpoint, certificates, log_ca))
     target = proof_of(file) if out is None else out
-    write_file(target, str(Proof(index, hashes, note, None)).encode())
+    write_file(target, str(proof).encode())
     tell(
         as_json,
         {"included": True, "index": index, "size": size, "proof": str(target)},
@@ -90,6 +108,7 @@ def verify(
     proof: Annotated[
         Path | None, typer.Option(help="The proof for FILE, offline; FILE.tlog-proof unless told otherwise.")
     ] = None,
+    tsa_certificates: TsaCertificates = None,
     log: Annotated[
         str | None, typer.Option("--log", help="Without FILE: the log to verify as a whole.", show_default=False)
     ] = None,
@@ -108,12 +127,14 @@ def verify(
     if (file is None) == (log is None):
         raise MalformedError("verify either a document or a whole log", advice="give FILE, or --log")
     if file is not None:
-        _verify_document(file, proof or proof_of(file), rosters, as_json)
+        _verify_document(file, proof or proof_of(file), rosters, tsa_certificates, as_json)
     if log is not None:
         _verify_log(open_reader(log, log_ca), rosters, as_json)
 
 
-def _verify_document(file: Path, proof: Path, rosters: Sequence[Roster], as_json: bool) -> None:
+def _verify_document(
+    file: Path, proof: Path, rosters: Sequence[Roster], tsa_certificates: Path | None, as_json: bool
+) -> None:
     envelope, opened = read_envelope(file), Proof.parse(read_file(proof))
     witnessed = open_checkpoint(opened.checkpoint, rosters)
     checkpoint = witnessed.checkpoint
@@ -122,11 +143,15 @@ def _verify_document(file: Path, proof: Path, rosters: Sequence[Roster], as_json
         raise MalformedError(
             f"entry {opened.index} stands before the checkpoint that it names, of {seen_by(envelope)} entries"
         )
+    stamped = None
+    if tsa_certificates is not None:
+        stamped = timestamp_of(opened, read_certificates(read_file(tsa_certificates)))
     tell(
         as_json,
-        {"verified": True, "index": opened.index, **report(witnessed)},
+        {"verified": True, "index": opened.index, **report(witnessed), "timestamp": stamped},
         f"IN THE LOG: entry {opened.index}",
         *account(witnessed),
+        *([] if stamped is None else [f"  stamped    {moment(stamped)}, by an authority that you trust"]),
     )
 
 

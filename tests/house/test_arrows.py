@@ -36,7 +36,12 @@ DATABASES: Final = {"sqlite3", "dbm"} | SERVERS_DATABASES
 HTTP_SERVERS: Final = {"fastapi", "starlette", "uvicorn", "prometheus_client"}
 HTTP_CLIENTS: Final = {"httpx", "requests", "urllib3"}
 # Of a docket, of models, and of logs and witnesses.
-CLIENTS: Final = {Path("consensus/client.py"), Path("replayer/source.py"), Path("consensus/log/remote.py")}
+CLIENTS: Final = {
+    Path("consensus/client.py"),
+    Path("replayer/source.py"),
+    Path("consensus/log/remote.py"),
+    Path("consensus/log/timestamps.py"),
+}
 SERVICES: Final = ("consensus/service", "consensus/log/service.py", "replayer/witness/service.py")
 NUMERIC: Final = {"torch", "numpy", "numba", "safetensors", "tokenizers", "transformers"}
 UNPICKLING: Final = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"}
