@@ -142,7 +142,9 @@ def test_the_exported_attestation_is_in_toto_for_other_tools(demo: Demo, tmp_pat
 
 def decide(demo: Demo, inputs: Path, home: Path) -> subprocess.CompletedProcess[str]:
     options = ("--model", f"{BANK}/model", "--key", f"{BANK}/node.key", *files_of(home), *TRUST)
-    return reperform("decide", inputs, *options, at=demo.home)
+    shutil.copytree(demo.folder / "log", home / "log")
+    log = ("--log", home / "log", "--log-key", demo.folder / "parties" / "decision-log" / "node.key")
+    return reperform("decide", inputs, *options, *log, at=demo.home)
 
 
 def files_of(home: Path) -> tuple[str | Path, ...]:
@@ -314,7 +316,8 @@ def test_a_dispute_that_nobody_answers_can_be_taken_up_again(demo: Demo, tmp_pat
     where = ("--docket", tmp_path / "docket", "--manifest", f"{BANK}/model/manifest.msgpack")
     what = ("--state", tmp_path / "state", "--out", tmp_path / "x.pack", "--timeout", "1")
     decision = demo.folder / "applicants" / "upheld.decision"
+    proof = ("--inclusion", decision.with_suffix(".tlog-proof"))
     for _ in range(2):
-        done = reperform("dispute", "file", decision, *where, *what, *TRUST, at=demo.home)
+        done = reperform("dispute", "file", decision, *proof, *where, *what, *TRUST, at=demo.home)
         assert "run the same command again" in refused(done, status=3)
     assert len(list((tmp_path / "docket").iterdir())) == 1  # one filing, not two

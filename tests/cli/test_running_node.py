@@ -46,10 +46,12 @@ def test_two_of_three_nodes_uphold_a_decision_and_every_party_stops_when_told(de
     try:
         shutil.copy(demo.folder / "applicants" / "upheld.decision", tmp_path / "my.decision")
         where = ("--docket", docket, "--manifest", f"{BANK}/model/manifest.msgpack", "--state", tmp_path / "state")
+        proof = ("--inclusion", demo.folder / "applicants" / "upheld.tlog-proof")
         done = reperform(
             "dispute",
             "file",
             tmp_path / "my.decision",
+            *proof,
             *where,
             "--out",
             tmp_path / "my.pack",
