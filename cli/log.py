@@ -16,6 +16,7 @@ from ..evidence.witnessed import open_checkpoint
 from . import log_verify
 from .listening import Listen, Proxy, RequestsPerMinute, TlsCertificate, TlsKey, listening
 from .log_place import (
+    ENTRY_HELP,
     LogAuthority,
     LogPlace,
     account,
@@ -55,7 +56,7 @@ def init(log: LogPlace, key: KeyFile, roster: RosterFiles, roots: RootsFile, as_
 
 @app.command("append")
 def append(
-    files: Annotated[list[Path], typer.Argument(help="Envelopes, or decision files, whose receipts are meant.")],
+    files: Annotated[list[Path], typer.Argument(help=ENTRY_HELP)],
     log: LogPlace,
     key: KeyFile,
     roster: RosterFiles,

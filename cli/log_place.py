@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,7 @@ from ..evidence.dsse import Envelope, payload_type
 from ..evidence.encoding import MalformedError
 from ..evidence.files import read_file
 from ..evidence.keys import PublicKey
+from ..evidence.pack import Pack
 from ..evidence.receipt import Abandonment, DecisionFile, Receipt
 from ..evidence.roster import Log, Roster, RosterRefusedError
 from ..evidence.tlog.note import Note
@@ -77,14 +78,25 @@ def read_epochs(files: Sequence[Path], roots: Path) -> list[Roster]:
     return [signed.document for signed in read_rosters(files, roots)]
 
 
+ENTRY_HELP: Final = "An envelope, a decision file (its receipt) or a pack (its attestation)."
+
+
 def read_envelope(path: Path) -> Envelope:
-    """What would be an entry: an envelope, or the receipt of a decision file. Raises FileError, MalformedError."""
-    read: Envelope | DecisionFile
+    """What would be an entry: an envelope, a decision file's receipt, or the attestation of an evidence pack.
+
+    Raises FileError, MalformedError.
+    """
+    read: Envelope | DecisionFile | Pack
     try:
-        read = from_bytes(Envelope | DecisionFile, read_file(path))  # type: ignore[arg-type]  # a union of documents
+        read = from_bytes(Envelope | DecisionFile | Pack, read_file(path))  # type: ignore[arg-type]  # a union
     except MalformedError as error:
         raise MalformedError(f"{path}: {error.cause}", advice=error.advice) from error
-    return read.receipt if isinstance(read, DecisionFile) else read
+    match read:
+        case DecisionFile():
+            return read.receipt
+        case Pack():
+            return read.attestation
+    return read
 
 
 def leaf_of(envelope: Envelope) -> bytes:

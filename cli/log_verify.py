@@ -23,6 +23,7 @@ from ..evidence.tlog.proof import Proof
 from ..evidence.tlog.tree import check_inclusion, root
 from ..evidence.witnessed import open_checkpoint
 from .log_place import (
+    ENTRY_HELP,
     LogAuthority,
     LogPlace,
     account,
@@ -50,7 +51,7 @@ TsaCertificates = Annotated[
 
 
 def prove(
-    file: Annotated[Path, typer.Argument(help="An envelope, or a decision file, whose receipt is meant.")],
+    file: Annotated[Path, typer.Argument(help=ENTRY_HELP)],
     log: LogPlace,
     roster: RosterFiles,
     roots: RootsFile,
@@ -103,7 +104,8 @@ def verify(
     roster: RosterFiles,
     roots: RootsFile,
     file: Annotated[
-        Path | None, typer.Argument(help="An envelope, or a decision file, whose receipt is meant.", show_default=False)
+        Path | None,
+        typer.Argument(help=ENTRY_HELP, show_default=False),
     ] = None,
     proof: Annotated[
         Path | None, typer.Option(help="The proof for FILE, offline; FILE.tlog-proof unless told otherwise.")

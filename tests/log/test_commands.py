@@ -21,8 +21,10 @@ from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.receipt import Abandonment, AbandonReason, DecisionFile, Receipt
 from reperform.evidence.roster import Log, Roster
 from reperform.evidence.tlog.checkpoint import Checkpoint
-from reperform.evidence.tlog.tree import EMPTY_ROOT
+from reperform.evidence.tlog.proof import Proof
+from reperform.evidence.tlog.tree import EMPTY_ROOT, leaf_hash
 from reperform.tests.cli.run import refused, reperform
+from reperform.tests.evidence.scene import upheld
 from reperform.tests.log.s3 import Server
 from reperform.tests.world import BANK, World
 
@@ -131,6 +133,18 @@ def test_what_is_not_in_the_log_is_a_verdict(bank: Bank) -> None:
     bank.keep("checkpoint")
     done = bank.run("prove", bank.issue("1.decision", 1), "--json")
     assert told(done, 1) == {"included": False, "size": 1}
+
+
+def test_an_attestation_joins_the_log_out_of_its_pack(bank: Bank) -> None:
+    pack = upheld().pack()
+    (bank.at / "my.pack").write_bytes(to_bytes(pack))
+    bank.keep("init")
+    bank.keep("append", "my.pack", "roster.dsse")
+    bank.keep("checkpoint")
+    assert told(bank.run("prove", "my.pack", "--json"))["index"] == 0
+    assert Proof.parse((bank.at / "my.pack.tlog-proof").read_bytes()).hashes == (
+        leaf_hash((bank.at / "roster.dsse").read_bytes()),
+    )
 
 
 def test_gaps_and_numbers_used_twice_are_seen_by_anybody(bank: Bank) -> None:
