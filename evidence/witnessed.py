@@ -6,8 +6,9 @@ needs as many dishonest witnesses as two accepted checkpoints must share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .digest import Digest
 from .errors import ReperformError
@@ -17,6 +18,8 @@ from .roster import Log, Node, OrganisationRole, Revocation, Roster, RosterRefus
 from .tlog.checkpoint import Checkpoint, parse_checkpoint
 from .tlog.cosignature import check_cosignature, cosigner_key
 from .tlog.note import KeyType, Note, NoteKey
+
+T = TypeVar("T")
 
 
 class NotWitnessedError(ReperformError):
@@ -41,10 +44,15 @@ def open_checkpoint(note: Note, rosters: Sequence[Roster]) -> Witnessed:
     Keys change while the log goes on: a checkpoint of last year was signed and cosigned by the keys of last year.
     """
     gone = in_effect(revoked(rosters), parse_checkpoint(note.text).size - 1)
+    return by_newest(rosters, lambda roster: _open(note, roster, gone))
+
+
+def by_newest(rosters: Sequence[Roster], judge: Callable[[Roster], T]) -> T:
+    """What `judge` says of the newest epoch that it takes; the refusal of the oldest, if it takes none."""
     refusal: ReperformError = RosterRefusedError("there is no roster")
     for roster in reversed(rosters):
         try:
-            return _open(note, roster, gone)
+            return judge(roster)
         except ReperformError as error:
             refusal = error
     raise refusal

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ...evidence.errors import ReperformError
 from ...evidence.keys import Algorithm, SigningKey
 from ...evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from ...evidence.tlog.cosignature import cosign
 from ...evidence.tlog.note import MAX_BYTES, Note, sign_note
+from ...evidence.witnessed import NotWitnessedError
 from .prover import Prover
 from .storage import Reader, Storage
 
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "checkpoint"
 MAX_NOTE: Final = MAX_BYTES
 
-# The consistency proof between two sizes of the log.
+# The consistency proof (RFC 9162 §2.1.4.1) between two sizes of the log.
 Prove = Callable[[int, int], Sequence[bytes]]
-
-
-class NotWitnessedError(ReperformError):
-    """Fewer organisations cosigned than the roster asks for. Nothing is lost: it can be tried again."""
 
 
 class Witnessing(Protocol):

@@ -22,11 +22,9 @@ from ...evidence.tlog.cosignature import check_cosignature, cosigner_key
 from ...evidence.tlog.note import Note, NoteSignature
 from ...evidence.tlog.request import Request
 from ...evidence.witnessed import open_checkpoint
+from .publisher import Prove
 from .remote import Remote
 from .storage import StorageError
-
-# A consistency proof (RFC 9162 §2.1.4.1) between two sizes of the log.
-Prove = Callable[[int, int], Sequence[bytes]]
 
 SIZE_TYPE: Final = "text/x.tlog.size"
 MAX_ANSWER: Final = 64 * 1024  # bytes: 16 cosignatures by ML-DSA-44, and some

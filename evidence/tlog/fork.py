@@ -16,8 +16,8 @@ from ..dsse import Envelope
 from ..encoding import MalformedError
 from ..errors import ReperformError
 from ..roots import RootKeys
-from ..roster import Roster, RosterRefusedError, open_rosters
-from ..witnessed import check_signed
+from ..roster import Roster, open_rosters
+from ..witnessed import by_newest, check_signed
 from .checkpoint import Checkpoint
 from .note import Note
 from .tree import check_consistency
@@ -94,10 +94,4 @@ def prove_fork(data: bytes, roots: RootKeys) -> Forked:
 def _signed(data: bytes, rosters: Sequence[Roster]) -> Checkpoint:
     """The keys of a log may have changed in between: each checkpoint is judged by the newest epoch that accepts it."""
     note = Note.parse(data)
-    refusal: ReperformError = RosterRefusedError("there is no roster")
-    for roster in reversed(rosters):
-        try:
-            return check_signed(note, roster)
-        except ReperformError as error:
-            refusal = error
-    raise refusal
+    return by_newest(rosters, lambda roster: check_signed(note, roster))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Self
 
 from ..encoding import MalformedError
@@ -13,6 +14,11 @@ from .note import MAX_BYTES, Note
 MAX_HASHES: Final = 63
 MAX_REQUEST: Final = MAX_BYTES + 4096
 _HEAD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)")
+
+
+def origin_hash(origin: str) -> str:
+    """How the addresses of a witness name a log."""
+    return sha256(origin.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

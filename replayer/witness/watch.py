@@ -7,7 +7,6 @@ Where they show neither, a checkpoint stays suspect, and is looked at again: hid
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -23,7 +22,9 @@ from ...evidence.roster import Roster
 from ...evidence.tlog.checkpoint import parse_checkpoint
 from ...evidence.tlog.fork import Fork
 from ...evidence.tlog.note import MAX_BYTES, Note
+from ...evidence.tlog.request import origin_hash
 from ...evidence.tlog.tree import check_consistency, root
+from ...evidence.witnessed import by_newest
 from .judgement import signed_by_log
 from .memory import Memory
 
@@ -83,8 +84,8 @@ class Watch:
         shown = self._memory.suspects(origin)
         if cosigned is not None:
             shown.insert(0, cosigned.note)
-        hashed = hashlib.sha256(origin.encode()).hexdigest()
-        places = [(self._tiles, CHECKPOINT), *((peer, f"{hashed}/{CHECKPOINT}") for peer in self._peers)]
+        theirs = f"{origin_hash(origin)}/{CHECKPOINT}"
+        places = [(self._tiles, CHECKPOINT), *((peer, theirs) for peer in self._peers)]
         for reader, path in places:
             try:
                 data = reader.read(path, MAX_BYTES)
@@ -117,11 +118,6 @@ def _signed(note: Note, origin: str, rosters: Sequence[Roster]) -> Note:
 
     What was signed under an old one binds the log as well. Raises a ReperformError.
     """
-    refusal: ReperformError = MalformedError("it is of another log")
-    if parse_checkpoint(note.text).origin == origin:
-        for roster in reversed(rosters):
-            try:
-                return signed_by_log(note, roster)
-            except ReperformError as error:
-                refusal = error
-    raise refusal
+    if parse_checkpoint(note.text).origin != origin:
+        raise MalformedError("it is of another log")
+    return by_newest(rosters, lambda roster: signed_by_log(note, roster))

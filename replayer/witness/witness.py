@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from ...evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from ...evidence.tlog.cosignature import cosign
 from ...evidence.tlog.fork import Fork
 from ...evidence.tlog.note import Note
-from ...evidence.tlog.request import Request
+from ...evidence.tlog.request import Request, origin_hash
 from ..database import Database
 from .judgement import Cosigned, Outcome, Trust, judge, signed_by_log, trust
 from .memory import Memory
@@ -68,12 +67,16 @@ class Witness:
 
     def shown(self, name: str) -> bytes | None:
         """The last checkpoint that was cosigned of the log whose origin has this SHA-256, in hexadecimal."""
-        cosigned = next((self._memory.cosigned(each) for each in self._memory.origins() if _hashed(each) == name), None)
+        cosigned = next(
+            (self._memory.cosigned(each) for each in self._memory.origins() if origin_hash(each) == name), None
+        )
         return None if cosigned is None else cosigned.note.to_bytes()
 
     def fork(self, name: str) -> bytes | None:
         """The proof that this log has forked, if there is one."""
-        return next((self._memory.fork(origin) for origin in self._memory.origins() if _hashed(origin) == name), None)
+        return next(
+            (self._memory.fork(origin) for origin in self._memory.origins() if origin_hash(origin) == name), None
+        )
 
     def _add(self, request: Request, checkpoint: Checkpoint, now: int) -> Answer:
         known = self._memory.known(checkpoint)
@@ -98,7 +101,3 @@ class Witness:
         signed = Note(note.text, (*signed_by_log(note, trusted.roster).signatures, *own))
         self._memory.remember(Cosigned(checkpoint, seconds, signed))
         return "".join(map(str, own))
-
-
-def _hashed(origin: str) -> str:
-    return hashlib.sha256(origin.encode()).hexdigest()

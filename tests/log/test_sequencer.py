@@ -17,7 +17,7 @@ from reperform.consensus.log.edge import Edge
 from reperform.consensus.log.folder import FolderStorage
 from reperform.consensus.log.fsck import Fsck
 from reperform.consensus.log.prover import Prover
-from reperform.consensus.log.publisher import NotWitnessedError, Prove, Publisher, read_published
+from reperform.consensus.log.publisher import Prove, Publisher, read_published
 from reperform.consensus.log.sequencer import EntryRefusedError, Sequencer, create, sequencing
 from reperform.consensus.log.storage import Storage, StorageError, SwappedError
 from reperform.consensus.log.witnesses import Gathered
@@ -28,6 +28,7 @@ from reperform.evidence.tlog.checkpoint import Checkpoint, parse_checkpoint
 from reperform.evidence.tlog.note import Note
 from reperform.evidence.tlog.tiles import MAX_ENTRY, TILE, Tile
 from reperform.evidence.tlog.tree import check_consistency, check_inclusion, leaf_hash, node_hash, root
+from reperform.evidence.witnessed import NotWitnessedError
 from reperform.tests.log.conftest import ORIGIN
 
 
