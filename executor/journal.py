@@ -22,6 +22,7 @@ from ..evidence.dsse import Envelope, payload_type
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
 from ..evidence.receipt import DECISION_ID_BYTES, Abandonment
+from .transaction import transaction
 
 VERSION: Final = 2
 SCHEMA: Final = f"""
@@ -207,13 +208,7 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._database):
                 yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:  # SQLite rolls back by itself when the disk is full
-                    self._database.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise JournalError(f"{self.path} cannot be written: {error}") from error

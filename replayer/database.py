@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..evidence.errors import ReperformError
 from ..evidence.files import make_folder
+from ..executor.transaction import transaction
 
 FILE: Final = "node.sqlite"
 BUSY: Final = 10.0  # seconds to wait for another process that reads or writes
@@ -78,7 +79,7 @@ class Database:
         run("PRAGMA journal_mode = WAL")  # `node status` reads while the node writes
         run("PRAGMA synchronous = FULL")  # in WAL mode, NORMAL would lose the last words when power fails
         run("PRAGMA secure_delete = ON")  # what is replaced is overwritten
-        with self._transaction():  # `node run` and `node witness` may begin at the same moment
+        with transaction(self._connection):  # `node run` and `node witness` may begin at the same moment
             (version,) = run("PRAGMA user_version").fetchone()
             for tables in _VERSIONS[version:]:
                 for statement in tables.split(";"):
@@ -106,7 +107,7 @@ class Database:
         """A transaction in which nobody else writes: what is read in it stays true until it is on disk, whole, or not
         at all. Raises DatabaseError.
         """
-        with self._translated(), self._transaction():
+        with self._translated(), transaction(self._connection):
             yield
 
     def empty_log(self) -> bool:
@@ -119,17 +120,6 @@ class Database:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

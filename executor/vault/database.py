@@ -13,12 +13,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
+from ..transaction import transaction
 from .errors import VaultError
 
 VERSION: Final = 1
 BUSY: Final = 10.0  # seconds to wait for another process that reads or writes
+_BREATH: Final = 0.01  # seconds between two attempts
 
 _TABLES: Final = f"""
 BEGIN;
@@ -120,26 +123,23 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is done inside, or nothing; on disk afterwards. Raises VaultError."""
-        with self.translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self.translated(), transaction(self._connection):
+            yield
 
     def empty_log(self) -> None:
         """Move everything into the file and empty the log beside it, where older contents stand.
 
         Raises VaultError while another process reads for longer than BUSY.
         """
-        if self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] != 0:
-            raise VaultError(
-                f"{self.path}: older contents stand in the file beside it, because another process is reading",
-                advice="run the same command again",
-            )
+        until = monotonic() + BUSY
+        # SQLite waits for a reader by itself, but not for another process that moves the same contents.
+        while self.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] != 0:
+            if monotonic() >= until:
+                raise VaultError(
+                    f"{self.path}: older contents stand in the file beside it, because another process is reading",
+                    advice="run the same command again",
+                )
+            sleep(_BREATH)
 
     def close(self) -> None:
         """Let go of the file."""

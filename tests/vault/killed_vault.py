@@ -2,14 +2,16 @@
 
     python killed_vault.py FOLDER erase|expire|rotate STATEMENT
     python killed_vault.py FOLDER many NUMBER
+    python killed_vault.py FOLDER empty 0
 
-`many` puts 25 decisions there, one by one, and is not killed.
+`many` puts 25 decisions there, one by one, and is not killed. `empty` empties the log beside the file until it is.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from time import sleep
 
 from reperform.executor.vault.key import VaultKey
 from reperform.executor.vault.store import DAY, OpenVault, Vault
@@ -28,6 +30,12 @@ def main(folder: Path, what: str, number: int) -> None:
             for step in range(25):
                 vault.keep([decided(world, step)], START)
         return
+    if what == "empty":
+        with Vault(folder / "vault") as vault:
+            print("emptying", flush=True)
+            while True:
+                vault._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+                sleep(0.001)  # or nobody else gets a turn
     count(Steps(number))
     if what == "rotate":
         with OpenVault(folder / "vault", VaultKey.read(keys / "old")) as opened:

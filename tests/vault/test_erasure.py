@@ -268,3 +268,18 @@ def test_while_another_process_reads_an_erasure_does_not_say_that_it_is_done(
         attempt()
         held = held_on_disk(world.folder)
     assert [part for value in secret for part in parts(value) if part in held] == []
+
+
+def test_an_erasure_waits_for_another_process_that_empties_the_same_log(world: World) -> None:
+    with vault_of(world.folder) as vault:
+        vault.keep([decided(world, n) for n in range(40)], START)
+        command = [sys.executable, SCRIPT, world.folder, "empty", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emptying:
+            try:
+                assert emptying.stdout is not None
+                assert emptying.stdout.readline() == "emptying\n"
+                for kept in vault.everything():
+                    vault.erase(kept, START)
+            finally:
+                emptying.kill()
+        assert vault.holdings(START).erased == 40
