@@ -273,7 +273,7 @@ def test_while_another_process_reads_an_erasure_does_not_say_that_it_is_done(
 def test_an_erasure_waits_for_another_process_that_empties_the_same_log(world: World) -> None:
     with vault_of(world.folder) as vault:
         vault.keep([decided(world, n) for n in range(40)], START)
-        command = [sys.executable, SCRIPT, world.folder, "empty", "0"]
+        command = [sys.executable, str(SCRIPT), str(world.folder), "empty", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emptying:
             try:
                 assert emptying.stdout is not None
