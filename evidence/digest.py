@@ -18,6 +18,13 @@ from .encoding import MalformedError
 class Domain(StrEnum):
     """What a digest was taken of."""
 
+    AUDIT_ANNOUNCEMENT = "audit-announcement/v1"
+    AUDIT_DRAW = "audit-draw/v1"
+    AUDIT_FREEZE = "audit-freeze/v1"
+    AUDIT_NONCE = "audit-nonce/v1"
+    AUDIT_PLAN = "audit-plan/v1"
+    AUDIT_SEED = "audit-seed/v1"
+    AUDIT_TICKET = "audit-ticket/v1"
     BALLOT = "ballot/v1"
     BALLOTS = "ballots/v1"
     BALLOT_COMMITMENT = "ballot-commitment/v1"

@@ -36,7 +36,8 @@ class OrganisationRole(StrEnum):
     """What an organisation's nodes may sign. Exactly one role each: nobody judges their own decisions."""
 
     OPERATOR = "operator"  # receipts
-    REPLAYER = "replayer"  # ballots, votes and attestations
+    REPLAYER = "replayer"  # ballots, votes, attestations; audits too
+    AUDITOR = "auditor"  # audits
     DOCKET = "docket"  # cases, and the closing of ballots and votes
 
 
