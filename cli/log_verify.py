@@ -164,7 +164,7 @@ def _verify_log(reader: Reader, rosters: Sequence[Roster], as_json: bool) -> Non
     accounts = Accounts(checkpoint.origin, rosters, lambda size: root(size, prover.read(size)))
     faults, number = list[str](), 0
     for index, entry in enumerate(_told(check.entries(), checkpoint.size)):
-        faults += map(_fault, accounts.take(index, entry))
+        faults += map(_fault, accounts.take(index, entry).findings)
         number, faults = number + len(faults[SHOWN:]), faults[:SHOWN]  # of a log that is nothing but faults
     faults += [*map(_fault, accounts.missing()), *check.damages]
     number += len(faults)

@@ -43,6 +43,14 @@ class Finding:
     numbers: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an executor of a known roster signed, if the entry is about a number; and what is irregular about it."""
+
+    document: Receipt | Abandonment | None
+    findings: tuple[Finding, ...]
+
+
 @dataclass(slots=True)
 class _Account:
     """One executor's numbers: those below `next` are taken, but for the gaps (first and last number, entry), sorted."""
@@ -79,26 +87,23 @@ class Accounts:
         self.decisions = 0
         self.abandonments = 0
 
-    def take(self, entry: int, data: bytes) -> Iterator[Finding]:
-        """What is irregular about the next entry. Raises StorageError or the like if `root_at` does."""
+    def take(self, entry: int, data: bytes) -> Taken:
+        """The next entry. Raises StorageError or the like if `root_at` does."""
         issued = self._issued(data)
         if issued is None:
-            return
+            return Taken(None, ())
         try:
             document = self._opened(issued)
         except ReperformError:
-            yield Finding(Irregularity.UNSIGNED, entry)
-            return
+            return Taken(None, (Finding(Irregularity.UNSIGNED, entry),))
         if isinstance(document, Receipt):
             self.decisions += 1
         else:
             self.abandonments += 1
+        free = self._accounts.setdefault(document.executor, _Account()).take(document.sequence, entry)
+        kinds = (None if free else Irregularity.TWICE, self._wrong(document.checkpoint, entry))
         number = (document.sequence, document.sequence)
-        if not self._accounts.setdefault(document.executor, _Account()).take(document.sequence, entry):
-            yield Finding(Irregularity.TWICE, entry, document.executor, number)
-        wrong = self._wrong(document.checkpoint, entry)
-        if wrong is not None:
-            yield Finding(wrong, entry, document.executor, number)
+        return Taken(document, tuple(Finding(kind, entry, document.executor, number) for kind in kinds if kind))
 
     def missing(self) -> Iterator[Finding]:
         """The gaps, when all entries were read. The newest may be about to be filled: entries come in batches."""

@@ -37,7 +37,7 @@ def abandonment(number: int) -> bytes:
 def findings(entries: Sequence[bytes]) -> list[Finding]:
     log = replace(EMPTY, entries=tuple(entries))
     accounts = Accounts(ORIGIN, [SCENE.roster], lambda size: root(size, log.read))
-    found = [finding for index, entry in enumerate(entries) for finding in accounts.take(index, entry)]
+    found = [finding for index, entry in enumerate(entries) for finding in accounts.take(index, entry).findings]
     return [*found, *accounts.missing()]
 
 

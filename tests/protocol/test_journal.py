@@ -108,7 +108,7 @@ def _check_log(bank: World, entries: list[Entry]) -> None:
     assert sorted(entry.index or 0 for entry in entries) == list(range(committed.size))
     assert {entry.index: to_bytes(entry.envelope) for entry in entries} == dict(enumerate(logged))
     accounts = Accounts(ORIGIN, [bank.roster], lambda size: tree_hash(logged[:size]))
-    findings = [finding for index, entry in enumerate(logged) for finding in accounts.take(index, entry)]
+    findings = [finding for index, entry in enumerate(logged) for finding in accounts.take(index, entry).findings]
     assert (findings, list(accounts.missing())) == ([], [])
     assert accounts.decisions + accounts.abandonments == len(entries)
 
