@@ -21,6 +21,7 @@ class Domain(StrEnum):
     AUDIT_ANNOUNCEMENT = "audit-announcement/v1"
     AUDIT_DRAW = "audit-draw/v1"
     AUDIT_FREEZE = "audit-freeze/v1"
+    AUDIT_LABELS = "audit-labels/v1"
     AUDIT_NONCE = "audit-nonce/v1"
     AUDIT_PLAN = "audit-plan/v1"
     AUDIT_SEED = "audit-seed/v1"

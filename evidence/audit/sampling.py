@@ -46,8 +46,10 @@ class Sampler:
         self._most = most
         self._piles: dict[str, _Pile] = {}
 
-    def take(self, entry: int, stratum: str) -> None:
-        """The next decision of the population. Raises MalformedError for too many strata."""
+    def take(self, entry: int, stratum: str) -> int | None:
+        """The next decision of the population; which one it puts out of the sample. Raises MalformedError for too many
+        strata.
+        """
         pile = self._piles.get(stratum)
         if pile is None:
             if len(self._piles) == MAX_STRATA:
@@ -57,8 +59,8 @@ class Sampler:
         item = (-int.from_bytes(ticket(self._seed, entry), "big"), entry)
         if len(pile.smallest) < self._most:
             heappush(pile.smallest, item)
-        else:
-            heappushpop(pile.smallest, item)
+            return None
+        return heappushpop(pile.smallest, item)[1]
 
     def drawn(self, size: Callable[[int], int]) -> tuple[Stratum, ...]:
         """The strata by name; `size` says how many of a population are drawn. Raises ValueError if over `most`."""
