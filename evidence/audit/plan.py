@@ -75,6 +75,8 @@ class Plan:
         for fraction in (self.tolerable, self.assurance):
             if not 0 < fraction < 1:
                 raise MalformedError("rate and confidence lie between 0 and 1", advice="write 5 % as 0.05")
+        if self.assurance < Fraction(1, 2):
+            raise MalformedError("a confidence of less than one half assures of nothing")
         if not 0 <= self.expected <= MAX_EXPECTED:
             raise MalformedError(f"an audit expects 0 to {MAX_EXPECTED} deviations")
         if not 0 <= self.created < self.reveal_by < self.answer_by:
