@@ -1,5 +1,7 @@
 """The filer's side of a case: whoever holds an opening files, hands the input to the panel, and releases the key.
 
+In an audit that is the operator: docs/decisions/0010.
+
 The filer keeps the key of the output until the docket has closed the ballots, so no replayer can learn the
 claimed output before it has committed to its own; not even the docket can tell it.
 """
@@ -11,14 +13,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ..evidence.ballot import Finding, Vote
-from ..evidence.case import Filing, Ground, Openings, PanelOpening, Release, Sealed, filing_id
+from ..evidence.case import Filing, Ground, Openings, PanelOpening, Release, Sealed, filing_id, open_filing
 from ..evidence.commitment import Role, key_digest, new_key, tag
 from ..evidence.digest import Digest
 from ..evidence.documents import Document, to_bytes
 from ..evidence.dsse import Envelope
 from ..evidence.keyfile import KeyRing
-from ..evidence.receipt import DecisionFile, receipt_id
-from ..evidence.roster import Node
+from ..evidence.keys import SigningKey
+from ..evidence.receipt import DecisionFile, open_receipt, receipt_id
+from ..evidence.roster import Node, Roster
 from ..evidence.sealing import Purpose, SealBrokenError, seal
 from .docket import Docket, Slot
 from .proceeding import Proceeding
@@ -34,26 +37,25 @@ class FiledDecision:
     panel_key: bytes
 
     @classmethod
-    def of(
-        cls,
-        decision: DecisionFile,
-        keys: KeyRing,
-        docket: Digest,
-        ground: Ground = Ground.DISPUTE,
-        inclusion: str | None = None,
-    ) -> Self:
-        """Write and sign a filing with the docket of this id, with a fresh panel key."""
+    def of(cls, decision: DecisionFile, keys: KeyRing, docket: Digest, inclusion: str | None = None) -> Self:
+        """Write and sign a dispute with the docket of this id, with a fresh panel key."""
         panel_key = new_key()
-        filing = Filing(
-            receipt=receipt_id(decision.receipt),
-            ground=ground,
-            docket=docket,
-            signing=keys.signing.public,
-            sealing=keys.sealing.public,
-            panel_key=key_digest(panel_key),
-            inclusion=inclusion,
-        )
+        filing = _filing(Ground.DISPUTE, decision, keys, docket=docket, panel_key=panel_key, inclusion=inclusion)
         return cls(decision, Envelope.sign(filing, (keys.signing,)), panel_key)
+
+    @classmethod
+    def in_audit(
+        cls, decision: DecisionFile, keys: KeyRing, roster: Roster, docket: Digest, inclusion: str | None = None
+    ) -> Self:
+        """The same in an audit: `keys` are those of the executor that issued the receipt, `roster` the one it names.
+
+        Raises RosterRefusedError for the keys of anybody else.
+        """
+        panel_key = new_key()
+        filing = _filing(Ground.AUDIT, decision, keys, docket=docket, panel_key=panel_key, inclusion=inclusion)
+        envelope = Envelope.sign(filing, roster.signers(keys))
+        open_filing(envelope, open_receipt(decision.receipt, roster).document, roster)
+        return cls(decision, envelope, panel_key)
 
     @property
     def filing_id(self) -> Digest:
@@ -121,8 +123,27 @@ class Filer:
     def _post(self, proceeding: Proceeding, slot: Slot, to: Digest, write: Callable[[], Document]) -> None:
         """Say it, in the same words again where the docket does not show them yet: sealed anew they would be others."""
         if to not in self._said:
-            self._said[to] = Envelope.sign(write(), (self._keys.signing,))
+            self._said[to] = Envelope.sign(write(), self._signers(proceeding))
         self._docket.post(proceeding.filing_id, {slot: self._said[to]})
+
+    def _signers(self, proceeding: Proceeding) -> tuple[SigningKey, ...]:
+        if proceeding.filing.document.ground is Ground.AUDIT:
+            return proceeding.roster.signers(self._keys)
+        return (self._keys.signing,)
+
+
+def _filing(
+    ground: Ground, decision: DecisionFile, keys: KeyRing, *, docket: Digest, panel_key: bytes, inclusion: str | None
+) -> Filing:
+    return Filing(
+        receipt=receipt_id(decision.receipt),
+        ground=ground,
+        docket=docket,
+        signing=keys.signing.public,
+        sealing=keys.sealing.public,
+        panel_key=key_digest(panel_key),
+        inclusion=inclusion,
+    )
 
 
 def _sealed(node: Node, message: bytes, purpose: Purpose, context: bytes) -> Sealed:

@@ -23,7 +23,7 @@ from ..evidence.case import (
     Openings,
     Release,
     case_id,
-    check_filing,
+    filer_keys,
     filing_id,
     open_by_filer,
     open_case,
@@ -146,15 +146,15 @@ def collect(docket: Docket, filing: Digest, rosters: Sequence[Roster]) -> Procee
 def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters: Sequence[Roster]) -> Proceeding:
     """Verify documents. Raises ReperformError unless filing and receipt are valid; the rest may be junk."""
     sieve = _Sieve(posted)
-    opened_filing = sieve.only(Slot.FILING, partial(_open_filing, name=filing))
-    if opened_filing is None:
-        raise MalformedError(f"{filing.short()} is not a valid filing: {sieve.cause(Slot.FILING)}")
-    request = opened_filing.document
+    request = _request(posted, filing)
     issued = sieve.only(Slot.RECEIPT, partial(_open_receipt, filing=request, rosters=rosters))
     if issued is None:
         raise MalformedError(f"filing {filing.short()} has no valid receipt: {sieve.cause(Slot.RECEIPT)}")
     receipt, roster = issued
-    check_filing(request, roster)
+    keys = filer_keys(request, receipt.document, roster)
+    opened_filing = sieve.only(Slot.FILING, partial(_open_filing, name=filing, receipt=receipt.document, roster=roster))
+    if opened_filing is None:
+        raise MalformedError(f"{filing.short()} is not a valid filing: {sieve.cause(Slot.FILING)}")
     place = None if request.inclusion is None else open_inclusion(request.inclusion, receipt, rosters)
     gone = in_effect(revoked(rosters), None if place is None else place.index)
     panel = tuple(node for node in roster.panel() if node.node_id not in gone)
@@ -164,16 +164,16 @@ def assemble(filing: Digest, posted: Mapping[Slot, Sequence[Envelope]], rosters:
         ballots=(), ballot_list=None, release=None, votes=(), vote_list=None, attestations=(), summaries=(),
         refused=(), taken=frozenset(),
     )  # fmt: skip
-    case = sieve.only(Slot.CASE, partial(_open_case, filing=request, roster=roster))
+    case = sieve.only(Slot.CASE, partial(_open_case, filing=request, receipt=receipt.document, roster=roster))
     if case is None:
         return replace(start, refused=sieve.refused, taken=sieve.taken)
     name = case_id(case.envelope)
     opened = replace(
         start,
         case=case,
-        openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, request, name)),
+        openings=sieve.only(Slot.OPENINGS, lambda e: open_by_filer(e, Openings, keys, name)),
         ballots=sieve.every(Slot.BALLOT, lambda e: _by_panel(open_by_replayer(e, Ballot, roster), name, gone)),
-        release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, request, name)),
+        release=sieve.only(Slot.RELEASE, lambda e: open_by_filer(e, Release, keys, name)),
         votes=sieve.every(Slot.VOTE, lambda e: _by_panel(open_by_replayer(e, Vote, roster), name, gone)),
     )
     ballots_closed = sieve.standing(
@@ -250,10 +250,24 @@ class _Sieve:
         return found
 
 
-def _open_filing(envelope: Envelope, name: Digest) -> Signed[Filing]:
+def _request(posted: Mapping[Slot, Sequence[Envelope]], name: Digest) -> Filing:
+    """What the filing of this name says; whether it says it rightly follows from the receipt that it names."""
+    sieve = _Sieve(posted)
+    request = sieve.only(Slot.FILING, partial(_parse_filing, name=name))
+    if request is None:
+        raise MalformedError(f"{name.short()} is not a valid filing: {sieve.cause(Slot.FILING)}")
+    return request
+
+
+def _parse_filing(envelope: Envelope, name: Digest) -> Filing:
     if filing_id(envelope) != name:
         raise MalformedError("it stands under another filing's name")
-    return open_filing(envelope)
+    return envelope.parse(Filing)
+
+
+def _open_filing(envelope: Envelope, name: Digest, receipt: Receipt, roster: Roster) -> Signed[Filing]:
+    _parse_filing(envelope, name)
+    return open_filing(envelope, receipt, roster)
 
 
 def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster]) -> tuple[Signed[Receipt], Roster]:
@@ -263,8 +277,8 @@ def _open_receipt(envelope: Envelope, filing: Filing, rosters: Sequence[Roster])
     return open_receipt(envelope, roster), roster
 
 
-def _open_case(envelope: Envelope, filing: Filing, roster: Roster) -> Signed[Case]:
-    signed = open_case(envelope, roster)
+def _open_case(envelope: Envelope, filing: Filing, receipt: Receipt, roster: Roster) -> Signed[Case]:
+    signed = open_case(envelope, receipt, roster)
     if signed.document.filing != filing:
         raise MalformedError("it was opened on another filing")
     return signed

@@ -1,12 +1,14 @@
 """A case: one decision under examination, from filing to the release of the output's key.
 
-The filer signs with keys made for this case alone. The docket publishes the case with a random challenge and
+Who disputes signs with keys made for this case alone; in an audit the filer is the operator's executor, and signs
+as a node does. The docket publishes the case with a random challenge and
 deadlines. Openings reach each panel member sealed and without the output; the key of the output commitment
 is released, sealed likewise, only to a closed list of ballots.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -17,6 +19,7 @@ from .digest import Digest, Domain, digest
 from .dsse import Envelope, Signed, open_signed
 from .encoding import MalformedError
 from .keys import Algorithm, PublicKey, SignatureRefusedError
+from .receipt import Receipt
 from .roster import OrganisationRole, Roster, RosterRefusedError
 from .sealing import check_sealing_key
 from .times import check_range
@@ -29,7 +32,7 @@ class Ground(StrEnum):
     """Why a decision is examined; who owes the opening follows from it."""
 
     DISPUTE = "dispute"  # filed by whoever holds the opening
-    AUDIT = "audit"  # drawn by an auditor; the operator owes the opening. Not taken yet: check_filer
+    AUDIT = "audit"  # drawn by an auditor, and filed by the operator, which owes the opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +109,45 @@ def filing_id(envelope: Envelope) -> Digest:
     return digest(Domain.FILING, envelope.payload)
 
 
-def open_filing(envelope: Envelope) -> Signed[Filing]:
-    """Verify that a filing is signed by the key that it names."""
-    return open_signed(envelope, Filing, (envelope.parse(Filing).signing,))
+def filer_keys(filing: Filing, receipt: Receipt, roster: Roster) -> tuple[PublicKey, ...]:
+    """The keys that sign whatever its filer says. `roster` is the one that the receipt names.
 
-
-def check_filing(filing: Filing, roster: Roster) -> None:
-    """Raises RosterRefusedError unless a case may be opened on this ground, by a docket of this roster.
-
-    Whoever holds an opening may dispute. An audit can end in UNANSWERED, a charge against the operator. As long
-    as it is the filer who hands over the opening, an auditor could hand over nothing and have that charge signed.
+    Raises RosterRefusedError unless the filer may file on this ground. Whoever holds an opening may dispute. An audit
+    can end in UNANSWERED, a charge against the operator, so only the operator itself may leave an opening out of one:
+    docs/decisions/0010.
     """
-    if filing.ground is Ground.AUDIT:
-        raise RosterRefusedError(
-            "audits are not taken yet: nobody has asked the operator for the opening", advice="file a dispute"
-        )
+    match filing.ground:
+        case Ground.DISPUTE:
+            return (filing.signing,)
+        case Ground.AUDIT:
+            _, executor = roster.member_as(receipt.executor, OrganisationRole.OPERATOR)
+            if filing.signing != executor.signing:
+                raise RosterRefusedError(
+                    f"an audit of this receipt is filed by node {executor.name!r}, which issued it, and by nobody else",
+                    advice="ask the operator to file it, or file a dispute",
+                )
+            return roster.keys_of(executor)
+
+
+def open_filing(envelope: Envelope, receipt: Receipt, roster: Roster) -> Signed[Filing]:
+    """Verify that who may file it signed a filing. Raises RosterRefusedError, SignatureRefusedError."""
+    filing = envelope.parse(Filing)
     roster.member_as(filing.docket, OrganisationRole.DOCKET)
+    return open_signed(envelope, Filing, filer_keys(filing, receipt, roster))
 
 
-def open_case(envelope: Envelope, roster: Roster) -> Signed[Case]:
-    """Verify that the docket with which it was filed, on this roster, opened this case under this roster."""
+def open_case(envelope: Envelope, receipt: Receipt, roster: Roster) -> Signed[Case]:
+    """Verify that a case may be opened on its filing, and that the docket of its filing opened it under this roster.
+
+    What the filer signed does not travel with a case: that it did, the panel has seen (`consensus/proceeding.py`).
+    """
+    filer_keys(envelope.parse(Case).filing, receipt, roster)
+    return open_docket_case(envelope, roster)
+
+
+def open_docket_case(envelope: Envelope, roster: Roster) -> Signed[Case]:
+    """Verify that a docket opened this case under this roster; whoever filed it. For charges against that docket."""
     case = envelope.parse(Case)
-    check_filing(case.filing, roster)
     if case.roster != roster.roster_id:
         raise RosterRefusedError(f"the case names another roster than epoch {roster.epoch} of {roster.name!r}")
     _, node = roster.member_as(case.filing.docket, OrganisationRole.DOCKET)
@@ -182,9 +202,9 @@ class PanelOpening:
 F = TypeVar("F", Openings, Release)
 
 
-def open_by_filer(envelope: Envelope, cls: type[F], filing: Filing, case: Digest) -> Signed[F]:
-    """Verify that the filer of this case signed these sealed messages, and that they belong to it."""
-    signed = open_signed(envelope, cls, (filing.signing,))
+def open_by_filer(envelope: Envelope, cls: type[F], keys: Iterable[PublicKey], case: Digest) -> Signed[F]:
+    """Verify that the filer of this case, with its `filer_keys`, signed these sealed messages; they belong to it."""
+    signed = open_signed(envelope, cls, keys)
     if signed.document.case != case:
         raise SignatureRefusedError("sealed messages of another case")
     return signed

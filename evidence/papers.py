@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .ballot import Ballot, Vote, ballot_id, open_by_replayer, vote_id
-from .case import Case, Filing, case_id, open_case
+from .case import Case, Filing, case_id, filer_keys, open_docket_case
 from .digest import Digest
 from .documents import to_bytes
 from .dsse import Envelope, Signed
@@ -64,7 +64,7 @@ def sorted_out(documents: Iterable[Envelope], rosters: Sequence[Roster]) -> tupl
     """The papers of every case that a docket of these rosters opened."""
     distinct = {to_bytes(envelope): envelope for envelope in documents}
     everything = [distinct[key] for key in sorted(distinct)]
-    cases = _opened(everything, lambda envelope: open_case(envelope, _roster(envelope, rosters)))
+    cases = _opened(everything, lambda envelope: open_docket_case(envelope, _roster(envelope, rosters)))
     found = (_papers(case, rosters, everything) for case in cases)
     return tuple(papers for papers in found if papers is not None)
 
@@ -74,7 +74,7 @@ def _roster(envelope: Envelope, rosters: Sequence[Roster]) -> Roster:
 
 
 def _papers(case: Signed[Case], rosters: Sequence[Roster], everything: Sequence[Envelope]) -> Papers | None:
-    """None for a case whose filing does not hold what it claims: nobody is bound by it."""
+    """None for a case whose filing nobody might make, or that does not hold what it claims: nobody is bound by it."""
     name, roster = case_id(case.envelope), named_roster(rosters, case.document.roster)
 
     def of_case(opened: Callable[[Envelope], Signed[D]]) -> list[Signed[D]]:
@@ -83,6 +83,8 @@ def _papers(case: Signed[Case], rosters: Sequence[Roster], everything: Sequence[
     receipts = _opened(everything, lambda envelope: open_receipt(envelope, roster))
     receipt = next((r for r in receipts if receipt_id(r.envelope) == case.document.filing.receipt), None)
     try:
+        if receipt is not None:
+            filer_keys(case.document.filing, receipt.document, roster)
         place = None if receipt is None else _place(case.document.filing, receipt, rosters)
     except ReperformError:
         return None

@@ -76,7 +76,8 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     2. Every roster is signed by a threshold of root keys: the first by `roots`, each later one by its predecessor's.
     3. The receipt names one of these rosters, and an executor of its operator signed it while it was in force.
     4. The model manifest is the one whose id the receipt names, of the same execution class.
-    5. The docket of that roster with which a dispute was filed opened the case, and it is about this receipt.
+    5. The docket of that roster with which it was filed opened the case, and it is about this receipt. An audit was
+       filed with the key of the executor that signed the receipt.
     6. If the filing carries a proof that the receipt stands in the roster's log: it does, under a checkpoint that
        enough organisations witnessed, and behind the checkpoint that it names.
     7. The docket closed a list of ballots in time, and the pack holds exactly these, each by its panel node.
@@ -101,7 +102,7 @@ def verify(data: bytes, roots: RootKeys) -> Verified:
     with _step(4, "the model manifest"):
         _check_manifest(pack.manifest, receipt.document)
     with _step(5, "the case"):
-        case = open_case(pack.case, roster)
+        case = open_case(pack.case, receipt.document, roster)
         if case.document.filing.receipt != receipt_id(pack.receipt):
             raise MalformedError("the case is about another receipt")
     with _step(6, "the log"):

@@ -176,9 +176,14 @@ class Scene:
         )
         return replace(receipt, **changes)
 
+    @property
+    def filer(self) -> str:
+        """Who files: the bank itself in an audit."""
+        return BANK if self.ground is Ground.AUDIT else f"filer of {self.name}"
+
     def case(self, receipt: Envelope, inclusion: str | None = None, **changes: Any) -> Case:
         """The case that the docket opens on a receipt, with whatever proof of inclusion the filer has."""
-        filer = ring(f"filer of {self.name}")
+        filer = ring(self.filer)
         filing = Filing(
             receipt=receipt_id(receipt),
             ground=self.ground,
@@ -217,6 +222,18 @@ class Scene:
         results = {node: self.result(node, OUTPUT) for node in self.voters} if results is None else results
         story = Story(self, (Envelope.sign(self.roster, self.root_keys[:2]),), receipt, case, results)
         return story.with_ballots([story.ballot(node) for node in results]).with_votes().attested()
+
+
+@dataclass(frozen=True)
+class FiledBy(Scene):
+    """A case that this party filed, whether or not it may."""
+
+    by: str = ""
+
+    @property
+    def filer(self) -> str:
+        """Who files."""
+        return self.by
 
 
 @dataclass(frozen=True)

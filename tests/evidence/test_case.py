@@ -25,6 +25,7 @@ from reperform.evidence.case import (
     PanelOpening,
     Release,
     case_id,
+    filer_keys,
     filing_id,
     open_by_filer,
     open_case,
@@ -36,7 +37,8 @@ from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError, Value, encode
 from reperform.evidence.keys import SignatureRefusedError
 from reperform.evidence.lists import BallotList, VoteList, open_list
-from reperform.evidence.roster import RosterRefusedError
+from reperform.evidence.receipt import Receipt
+from reperform.evidence.roster import RosterRefusedError, Suite
 from reperform.evidence.times import LATEST
 from reperform.tests.evidence.scene import BANK, DOCKET, INPUT, OUTPUT, START, Scene, ring, signing_key, upheld
 
@@ -44,15 +46,17 @@ STORY = upheld()
 SCENE, ROSTER = STORY.scene, STORY.scene.roster
 CASE: Case = STORY.case.parse(Case)
 FILING = CASE.filing
-FILER = ring(f"filer of {SCENE.name}")
+RECEIPT: Receipt = STORY.receipt.parse(Receipt)
+FILER = ring(SCENE.filer)
+KEYS = filer_keys(FILING, RECEIPT, ROSTER)
 VOTE: Vote = STORY.votes[0].parse(Vote)
 
 
 def test_a_filing_is_signed_by_the_key_that_it_names() -> None:
-    assert open_filing(Envelope.sign(FILING, [FILER.signing])).document == FILING
+    assert open_filing(Envelope.sign(FILING, [FILER.signing]), RECEIPT, ROSTER).document == FILING
     for wrong in ([signing_key("stranger")], [FILER.signing, signing_key("stranger")]):
         with pytest.raises(SignatureRefusedError):
-            open_filing(Envelope.sign(FILING, wrong))
+            open_filing(Envelope.sign(FILING, wrong), RECEIPT, ROSTER)
 
 
 @pytest.mark.parametrize("sealing", [b"", bytes(31), bytes(32), bytes([1]) + bytes(31)])
@@ -92,13 +96,13 @@ def filed_with(node: str) -> Case:
 
 
 def test_only_a_docket_opens_a_case_and_only_under_its_roster() -> None:
-    assert open_case(STORY.case, ROSTER).document == CASE
+    assert open_case(STORY.case, RECEIPT, ROSTER).document == CASE
     with pytest.raises(RosterRefusedError, match="names another roster"):
-        open_case(STORY.case, Scene(quorum=3).roster)
+        open_case(STORY.case, RECEIPT, Scene(quorum=3).roster)
     with pytest.raises(RosterRefusedError, match="not docket"):
-        open_case(Envelope.sign(filed_with(BANK), SCENE.signers(BANK)), ROSTER)
+        open_case(Envelope.sign(filed_with(BANK), SCENE.signers(BANK)), RECEIPT, ROSTER)
     with pytest.raises(SignatureRefusedError):
-        open_case(Envelope.sign(CASE, SCENE.signers("Audit House")), ROSTER)
+        open_case(Envelope.sign(CASE, SCENE.signers("Audit House")), RECEIPT, ROSTER)
 
 
 def test_two_openings_of_one_filing_are_two_cases() -> None:
@@ -112,11 +116,11 @@ def test_sealed_messages_are_the_filers_and_of_this_case(kind: type[Any]) -> Non
     name = case_id(STORY.case)
     extra = (Digest(bytes(32)),) if kind is Release else ()
     document = kind(name, *extra, ())
-    assert open_by_filer(Envelope.sign(document, [FILER.signing]), kind, FILING, name).document == document
+    assert open_by_filer(Envelope.sign(document, [FILER.signing]), kind, KEYS, name).document == document
     with pytest.raises(SignatureRefusedError, match="no say here"):
-        open_by_filer(Envelope.sign(document, SCENE.signers(DOCKET)), kind, FILING, name)
+        open_by_filer(Envelope.sign(document, SCENE.signers(DOCKET)), kind, KEYS, name)
     with pytest.raises(SignatureRefusedError, match="another case"):
-        open_by_filer(Envelope.sign(document, [FILER.signing]), kind, FILING, Digest(bytes(32)))
+        open_by_filer(Envelope.sign(document, [FILER.signing]), kind, KEYS, Digest(bytes(32)))
 
 
 def test_a_replayer_checks_that_the_input_and_the_panel_key_are_the_committed_ones() -> None:
@@ -289,9 +293,44 @@ def test_a_docket_waits_for_votes_until_everybody_has_voted_or_their_time_is_ove
         replace(CLOSED, closed=LIMITS.votes).check_waited(CASE, someone)
 
 
-@pytest.mark.parametrize("name", ["nobody", BANK, "Audit House"])
-def test_an_audit_is_refused_even_if_a_docket_opened_it(name: str) -> None:
+AUDIT = Scene(ground=Ground.AUDIT)
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+def test_the_filer_of_an_audit_is_the_executor_and_signs_as_a_node_does(suite: Suite) -> None:
+    scene = Scene(ground=Ground.AUDIT, suite=suite)
+    story = scene.story()
+    receipt, filing = story.receipt.parse(Receipt), story.case.parse(Case).filing
+    assert open_filing(Envelope.sign(filing, scene.signers(BANK)), receipt, scene.roster).document == filing
+    assert filer_keys(filing, receipt, scene.roster) == scene.roster.keys_of(scene.member(BANK))
+    assert open_case(story.case, receipt, scene.roster).document.filing == filing
+
+
+def test_an_audit_under_two_algorithms_is_not_filed_with_one() -> None:
+    scene = Scene(ground=Ground.AUDIT, suite=Suite.ED25519_ML_DSA_44)
+    story = scene.story()
+    filing = Envelope.sign(story.case.parse(Case).filing, [ring(BANK).signing])
+    with pytest.raises(SignatureRefusedError, match="not signed by key"):
+        open_filing(filing, story.receipt.parse(Receipt), scene.roster)
+
+
+@pytest.mark.parametrize("name", ["a stranger", DOCKET, "Audit House"])
+def test_an_audit_that_anybody_but_the_executor_filed_is_refused_even_if_a_docket_opened_it(name: str) -> None:
+    receipt = AUDIT.receipt()
     filing = replace(FILING, ground=Ground.AUDIT, signing=ring(name).signing.public)
+    with pytest.raises(RosterRefusedError, match=r"filed by node 'Harbour Bank'.*; ask the operator"):
+        open_filing(Envelope.sign(filing, [ring(name).signing]), receipt, ROSTER)
     envelope = Envelope.sign(replace(CASE, filing=filing), SCENE.signers(DOCKET))
-    with pytest.raises(RosterRefusedError, match=r"audits are not taken yet.*; file a dispute"):
-        open_case(envelope, ROSTER)
+    with pytest.raises(RosterRefusedError, match="and by nobody else"):
+        open_case(envelope, receipt, ROSTER)
+
+
+def test_another_executor_of_the_operator_does_not_file_an_audit() -> None:
+    """Who issued the receipt answers for it; so a stolen key of one machine charges no other."""
+    bank = next(each for each in ROSTER.organisations if each.name == BANK)
+    second = replace(bank, nodes=(*bank.nodes, SCENE.member("the bank's second machine")))
+    roster = replace(ROSTER, organisations=tuple(second if each == bank else each for each in ROSTER.organisations))
+    filing = replace(FILING, ground=Ground.AUDIT, signing=ring("the bank's second machine").signing.public)
+    with pytest.raises(RosterRefusedError, match="and by nobody else"):
+        filer_keys(filing, RECEIPT, roster)
+    assert filer_keys(replace(filing, signing=ring(BANK).signing.public), RECEIPT, roster)

@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 from reperform.evidence.attestation import sign_statement, statement, summary
 from reperform.evidence.ballot import Ballot, Finding, vote_id
-from reperform.evidence.case import case_id
+from reperform.evidence.case import Ground, case_id
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope, Signature
 from reperform.evidence.encoding import decode, encode
@@ -20,7 +20,7 @@ from reperform.evidence.misbehaviour import Misbehaviour, UnprovedError, prove
 from reperform.evidence.roots import RootKeys
 from reperform.evidence.roster import Suite
 from reperform.evidence.tally import Verdict
-from reperform.tests.evidence.scene import BANK, DOCKET, OTHER_OUTPUT, OUTPUT, START, Story, refuted, upheld
+from reperform.tests.evidence.scene import BANK, DOCKET, OTHER_OUTPUT, OUTPUT, START, FiledBy, Story, refuted, upheld
 
 A, B, C = "Audit House", "Consumer Union", "Finance Authority"
 
@@ -86,6 +86,14 @@ def test_two_ballots_and_two_votes_of_a_node_are_its_faults(suite: Suite) -> Non
     assert who(story, found(story, second_ballot(story))) == [(Fault.TWO_BALLOTS, (A,))]
     both = story.with_votes([*story.votes, second_vote(story)]).attested()
     assert who(both, found(both)) == [(Fault.TWO_VOTES, (A,))]
+
+
+@SUITES
+def test_faults_in_an_audit_are_found_where_the_operator_filed_it_and_nowhere_else(suite: Suite) -> None:
+    """Nobody is bound by an audit that somebody else filed: no honest party said anything in it."""
+    for filer, faults_found in ((BANK, [(Fault.TWO_BALLOTS, (A,))]), (A, [])):
+        story = FiledBy(suite=suite, ground=Ground.AUDIT, by=filer).story()
+        assert who(story, found(story, second_ballot(story))) == faults_found
 
 
 def test_a_vote_that_does_not_open_its_ballot_is_its_nodes_fault() -> None:

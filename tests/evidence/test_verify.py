@@ -26,6 +26,7 @@ from reperform.tests.evidence.scene import (
     OTHER_OUTPUT,
     OUTPUT,
     START,
+    FiledBy,
     Scene,
     Story,
     refuted,
@@ -180,11 +181,19 @@ def test_a_case_about_another_receipt_is_refused() -> None:
     refused(replace(upheld(), case=upheld(name="another case").case), 5, "about another receipt")
 
 
-def test_an_audit_is_refused_even_if_everybody_signed_it() -> None:
-    scene = Scene(ground=Ground.AUDIT)
+@SUITES
+def test_an_operator_that_filed_an_audit_and_handed_over_nothing_is_charged(suite: Suite) -> None:
+    scene = Scene(ground=Ground.AUDIT, suite=suite)
+    story = scene.story({name: scene.result(name, None) for name in (A, B, C)})
+    assert verify(to_bytes(story.pack()), scene.roots).verdict is Verdict.UNANSWERED
+
+
+@pytest.mark.parametrize("filer", ["a stranger", DOCKET, A])
+def test_an_audit_that_the_operator_did_not_file_is_refused_even_if_everybody_signed_it(filer: str) -> None:
+    scene = FiledBy(ground=Ground.AUDIT, by=filer)
     story = scene.story({name: scene.result(name, None) for name in (A, B, C)})
     assert story.tally().verdict is Verdict.UNANSWERED
-    refused(story, 5, "audits are not taken yet")
+    refused(story, 5, "an audit of this receipt is filed by node 'Harbour Bank'")
 
 
 # Step 6: the ballots.

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 from reperform.consensus.docket import Slot
-from reperform.consensus.filer import FiledDecision, Filer
+from reperform.consensus.filer import Filer
 from reperform.consensus.proceeding import Proceeding
 from reperform.evidence.ballot import Finding, Reason
-from reperform.evidence.case import Case, Filing, Ground, Openings
+from reperform.evidence.case import Openings
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.keyfile import KeyRing
-from reperform.evidence.roster import RosterRefusedError
 from reperform.evidence.sealing import Purpose
 from reperform.evidence.tally import Verdict
 from reperform.evidence.values import Record
@@ -39,7 +38,7 @@ from reperform.tests.protocol.lying_filers import (
     reseal,
 )
 from reperform.tests.protocol.play import attested, edited, play, settle, verdict_of
-from reperform.tests.world import BANK, DOCKET, PANEL, World
+from reperform.tests.world import PANEL, World
 
 REASONS = {
     WrongInput: Reason.OPENING,
@@ -103,37 +102,6 @@ def test_different_inputs_to_different_nodes_refute_nobody(world: World) -> None
     proceeding, _, _ = play(world, world.decision(), world.nodes(), liar(world, Three, PANEL))
     assert {signed.document.reason for signed in proceeding.votes} == {Reason.OPENING}
     assert verdict_of(proceeding) is Verdict.INCONCLUSIVE
-
-
-@pytest.mark.parametrize("name", ["a stranger", BANK, PANEL[0]])
-def test_nobody_can_file_an_audit_hand_over_nothing_and_have_the_operator_charged(world: World, name: str) -> None:
-    auditor = world.rings.get(name, world.filer_keys)
-    filed = FiledDecision.of(world.decision(), auditor, world.rings[DOCKET].signing.public.key_id, Ground.AUDIT)
-    Filer(world.docket, auditor, filed).file()
-    ((_, cause),) = world.keeper.step(world.now)
-    assert "audits are not taken yet" in cause
-    assert world.docket.read(filed.filing_id)[Slot.CASE] == ()
-    with pytest.raises(RosterRefusedError, match="; file a dispute"):
-        world.proceeding(filed.filing_id)
-
-
-def test_an_audit_that_a_docket_opened_all_the_same_gets_no_ballot(world: World) -> None:
-    filed = FiledDecision.of(
-        world.decision(), world.rings[PANEL[0]], world.rings[DOCKET].signing.public.key_id, Ground.AUDIT
-    )
-    Filer(world.docket, world.rings[PANEL[0]], filed).file()
-    case = Case(
-        filing=filed.filing.parse(Filing),
-        roster=world.roster.roster_id,
-        challenge=bytes(32),
-        opened=world.now,
-        deadlines=world.patience.deadlines(world.now),
-    )
-    world.docket.post(filed.filing_id, {Slot.CASE: Envelope.sign(case, world.rings[DOCKET].signers)})
-    for node in world.nodes():
-        ((_, cause),) = node.step(case.deadlines.openings + 1)
-        assert "audits are not taken yet" in cause
-    assert world.docket.read(filed.filing_id)[Slot.BALLOT] == ()
 
 
 def test_another_filers_openings_and_release_are_refused(world: World) -> None:
