@@ -41,7 +41,8 @@ def sample_size(rate: Fraction, confidence: Fraction, *, expected: int = 0, popu
 
     That is the smallest n with P(X <= expected | K) <= 1 - confidence for the K = ⌈rate · N⌉ deviations that are just
     too many; all N if no smaller sample can show it. Without a population: for one without end, which at the
-    confidences that audits use asks for at least as many as any finite one. Raises MalformedError for what is no rate, confidence or number.
+    confidences that audits use asks for at least as many as any finite one. Raises MalformedError for what is no rate,
+    confidence or number.
     """
     _check(rate, confidence)
     if expected < 0 or (population is not None and population < 0):
