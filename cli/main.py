@@ -9,8 +9,10 @@ from typing import Final, NoReturn
 
 import typer
 
+from ..consensus.audit.lead import NotYetError
 from ..evidence.errors import ReperformError
 from . import decide, dispute, docket, keys, log, node, pin, roster, selftest, vault, verify
+from .audit import command as audit
 from .demo import command as demo
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
 from .watch import StillOpenError
@@ -39,6 +41,7 @@ app.add_typer(dispute.app, name="dispute")
 app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")
 app.add_typer(log.app, name="log")
+app.add_typer(audit.app, name="audit")
 app.command("verify")(verify.verify)
 app.command("selftest")(selftest.selftest)
 app.command("demo")(demo.demo)
@@ -49,7 +52,7 @@ def main() -> None:
     try:
         app()
         sys.stdout.flush()
-    except StillOpenError as error:
+    except (StillOpenError, NotYetError) as error:
         _fail(UNFINISHED, str(error))
     except ReperformError as error:
         _fail(BAD_INPUT, str(error))

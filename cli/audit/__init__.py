@@ -1,0 +1,1 @@
+"""The command `reperform audit`: one file for each step."""

@@ -1,0 +1,18 @@
+"""`reperform audit`: say, with a number, how many decisions can differ from what the pinned model computes."""
+
+from __future__ import annotations
+
+import typer
+
+from .draw import draw, freeze, reveal
+from .plan import announce, commit, plan
+from .size import size
+
+app = typer.Typer(help="Audit a sample of an operator's decisions.", no_args_is_help=True)
+app.command("size")(size)
+app.command("plan")(plan)
+app.command("commit")(commit)
+app.command("announce")(announce)
+app.command("freeze")(freeze)
+app.command("reveal")(reveal)
+app.command("draw")(draw)
