@@ -1,0 +1,159 @@
+"""The examination by the lead's own organisation: openings come from the operator, and are run again in batches.
+
+What an operator does not hand over is a deviation once the plan's time for it has passed, and open until then. What is
+found is written down as it is found, so an audit that dies goes on with what is left; which item is examined when, and
+where, has no influence on what is found.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
+
+from ...evidence.audit.draw import Drawn
+from ...evidence.audit.examined import Examined
+from ...evidence.audit.strata import ByAmount, ByOutcome
+from ...evidence.commitment import CommitmentBrokenError
+from ...evidence.digest import Digest, Domain, digest
+from ...evidence.documents import from_bytes, to_bytes
+from ...evidence.encoding import MalformedError
+from ...evidence.errors import ReperformError
+from ...evidence.files import write_file
+from ...evidence.receipt import DecisionFile, Receipt
+from .ledger import Item, Ledger, Settled
+from .replays import Event, Job, Outcome, Replays
+
+AT_ONCE: Final = 64  # items that are asked for together
+WRITE_EVERY: Final = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """No opening, and what that counts as."""
+
+    finding: Examined
+    cause: str
+
+
+class Source(Protocol):
+    """Where openings come from."""
+
+    def __call__(self, entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
+        """What the operator says about these entries; nothing about those that it has not answered yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows a deviation to whoever may see the decision: it, and what the pinned model gives. Private."""
+
+    KIND: ClassVar[str] = "audit-evidence/v1"
+    decision: DecisionFile
+    output: bytes | None
+
+
+@dataclass(slots=True)
+class Examination:
+    """One run over what is open in a ledger."""
+
+    ledger: Ledger
+    drawn: Drawn
+    folder: Path  # for evidence
+    clock: Callable[[], int]
+    _under_way: dict[int, tuple[Item, DecisionFile]] = field(default_factory=dict)
+    _settled: list[Settled] = field(default_factory=list)
+    _events: list[Event] = field(default_factory=list)
+    _written: float = field(default_factory=time.monotonic)
+
+    def run(self, source: Source, replays: Replays) -> Iterator[int]:
+        """Examine what can be examined now; how many items were settled, each time some are. Raises ReperformError."""
+        try:
+            for said in replays(self._jobs(source)):
+                if isinstance(said, Event):
+                    self._events.append(said)
+                else:
+                    self._settled.append(self._judge(said))
+                if time.monotonic() - self._written > WRITE_EVERY:
+                    yield self._write()
+        except ReperformError:
+            self._write()  # an operator or a cluster that is away takes nothing from what was found before
+            raise
+        yield self._write()
+
+    def _jobs(self, source: Source) -> Iterator[Job]:
+        after = -1
+        while items := self.ledger.open_items(after, AT_ONCE):
+            after = items[-1].entry
+            answers = source([item.entry for item in items])
+            for item in items:
+                answer = answers.get(item.entry)
+                if answer is None:
+                    if self.clock() >= self.drawn.plan.answer_by:
+                        self._settled.append(Settled(item.entry, Examined.MISSING, "no answer in time"))
+                elif isinstance(answer, Withheld):
+                    self._settled.append(Settled(item.entry, answer.finding, answer.cause))
+                else:
+                    yield from self._job(item, answer)
+
+    def _job(self, item: Item, decision: DecisionFile) -> Iterator[Job]:
+        receipt = decision.receipt.parse(Receipt)
+        cause = _broken(item, decision, receipt)
+        if cause is not None:
+            self._settled.append(self._kept(item, Examined.BROKEN, cause, Evidence(decision, None)))
+            return
+        self._under_way[item.entry] = (item, decision)
+        yield Job(item.entry, receipt, decision.opening.input)
+
+    def _judge(self, outcome: Outcome) -> Settled:
+        item, decision = self._under_way.pop(outcome.entry)
+        evidence = Evidence(decision, outcome.output)
+        if outcome.output is None:
+            return self._kept(item, Examined.INDETERMINATE, f"{outcome.reason}: {outcome.cause}", evidence)
+        if outcome.output != decision.opening.output:
+            return self._kept(item, Examined.MISMATCH, "the pinned model gives another output", evidence)
+        strata = self.drawn.plan.strata
+        if isinstance(strata, ByOutcome | ByAmount) and self._label(strata, decision) != item.stratum:
+            return self._kept(item, Examined.MISLABELLED, "it belongs to another stratum than disclosed", evidence)
+        return Settled(item.entry, Examined.MATCH)
+
+    @staticmethod
+    def _label(strata: ByOutcome | ByAmount, decision: DecisionFile) -> str | None:
+        try:
+            return strata.label(*decision.opening.check(decision.receipt.parse(Receipt)))
+        except MalformedError:
+            return None
+
+    def _kept(self, item: Item, finding: Examined, cause: str, evidence: Evidence) -> Settled:
+        data = to_bytes(evidence)
+        write_file(self.folder / f"{item.entry:012d}.evidence", data, mode=0o600)
+        return Settled(item.entry, finding, cause, digest(Domain.AUDIT_EVIDENCE, data))
+
+    def _write(self) -> int:
+        self.ledger.settle(self._settled, self._events)
+        done = len(self._settled)
+        self._settled.clear()
+        self._events.clear()
+        self._written = time.monotonic()
+        return done
+
+
+def _broken(item: Item, decision: DecisionFile, receipt: Receipt) -> str | None:
+    """Why an opening is not one of this item."""
+    if to_bytes(decision.receipt) != item.receipt:
+        return "the opening is of another receipt"
+    try:
+        decision.opening.check(receipt)
+    except (CommitmentBrokenError, MalformedError) as error:
+        return error.cause
+    return None
+
+
+def read_evidence(path: Path, wanted: Digest) -> Evidence:
+    """The evidence of a deviation, as the report names it. Raises MalformedError for another file."""
+    data = path.read_bytes()
+    if digest(Domain.AUDIT_EVIDENCE, data) != wanted:
+        raise MalformedError(f"{path} is not the evidence that the report names")
+    return from_bytes(Evidence, data)
