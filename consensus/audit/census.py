@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from ...evidence.accounts import Accounts, Finding
+from ...evidence.accounts import Accounts, Finding, Irregularity
+from ...evidence.audit.coverage import MAX_GAPS, Coverage
 from ...evidence.audit.labels import Labels
 from ...evidence.audit.strata import Strata, stratum_of
 from ...evidence.receipt import AbandonReason, Receipt
@@ -17,8 +17,6 @@ from ...evidence.tlog.tree import root
 from ..log.fsck import Fsck
 from ..log.prover import DamagedError, Prover
 from ..log.storage import Reader
-
-MAX_TOLD: Final = 1000  # irregularities that are told one by one; all are counted
 
 # What watches over a long work: the entries, passed on as they come.
 Progress = Callable[[Iterable[bytes], int], Iterator[bytes]]
@@ -55,13 +53,28 @@ class Census:
     decisions: int = 0
     abandoned: Counter[AbandonReason] = field(default_factory=Counter)
     irregular: Counter[str] = field(default_factory=Counter)
-    told: list[Finding] = field(default_factory=list)
+    missing: int = 0
+    gaps: list[Finding] = field(default_factory=list)
 
     def note(self, finding: Finding) -> None:
-        """Count an irregularity, and keep the first ones."""
+        """Count an irregularity, and keep the first gaps."""
         self.irregular[finding.kind.name] += 1
-        if len(self.told) < MAX_TOLD:
-            self.told.append(finding)
+        if finding.kind is Irregularity.MISSING and finding.numbers is not None:
+            first, last = finding.numbers
+            self.missing += last - first + 1
+            if len(self.gaps) < MAX_GAPS:
+                self.gaps.append(finding)
+
+    def coverage(self) -> Coverage:
+        """As a document."""
+        return Coverage.of(
+            self.entries,
+            self.decisions,
+            abandoned=self.abandoned,
+            irregular=self.irregular,
+            missing=self.missing,
+            gaps=self.gaps,
+        )
 
 
 def take_census(

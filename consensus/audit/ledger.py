@@ -161,9 +161,17 @@ class Ledger:
         ((count,),) = self._rows("SELECT count(*) FROM item")
         return int(count)
 
-    def strata(self) -> list[tuple[str, int]]:
-        """Names and populations, by name."""
-        return [(name, population) for name, population in self._rows("SELECT * FROM stratum ORDER BY name")]
+    def strata(self) -> list[Stratum]:
+        """What was drawn, by name."""
+        samples: dict[str, list[int]] = {}
+        for name, entry in self._rows("SELECT stratum, entry FROM item ORDER BY entry"):
+            samples.setdefault(name, []).append(entry)
+        strata = self._rows("SELECT name, population FROM stratum ORDER BY name")
+        return [Stratum(name, population, tuple(samples.get(name, ()))) for name, population in strata]
+
+    def receipts(self) -> dict[int, bytes]:
+        """The envelopes of what was drawn, by entry, as they stand in the log."""
+        return dict(self._rows("SELECT entry, receipt FROM item"))
 
     def counts(self) -> dict[tuple[str, Examined], int]:
         """How many items of each stratum have each finding."""

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from reperform.consensus.audit.population import Population, draw
-from reperform.evidence.accounts import Irregularity
-from reperform.evidence.audit.coverage import Coverage
 from reperform.evidence.audit.draw import Drawn
 from reperform.evidence.audit.examined import Examined
 from reperform.evidence.audit.report import Event, Item, Report, StratumReport
@@ -55,21 +53,12 @@ class Scene:
                     receipt = receipt_id(from_bytes(Envelope, self.population.receipts[entry]))
                     items.append(Item(entry, receipt, finding, "a cause", digest(Domain.FILE, b"evidence")))
             strata.append(StratumReport.of(stratum, findings))
-        gaps = [finding for finding in census.told if finding.kind is Irregularity.MISSING]
-        coverage = Coverage.of(
-            census.entries,
-            census.decisions,
-            abandoned=census.abandoned,
-            irregular=census.irregular,
-            missing=sum(gap.numbers[1] - gap.numbers[0] + 1 for gap in gaps if gap.numbers),
-            gaps=gaps,
-        )
         now = self.bank.world.now
         report = Report(
             draw=self.drawn.draw_id,
             strata=tuple(strata),
             items=tuple(sorted(items, key=lambda item: item.entry)),
-            coverage=coverage,
+            coverage=census.coverage(),
             not_covered=("the decisions of the night of the move",),
             events=(Event(now, "a worker was lost; its items were queued again"),),
             started=now,
