@@ -10,8 +10,8 @@ import typer
 from ...consensus.audit.folder import AuditFolder
 from ...consensus.audit.lead import Lead
 from ...consensus.audit.population import draw as draw_from
-from ...evidence.audit.draw import AuditFile, Drawn, Frozen, new_reveal, open_draw, open_freeze
-from ...evidence.audit.labels import Labels, labels_id, open_labels
+from ...evidence.audit.draw import AuditFile, Frozen, new_reveal, open_draw, open_freeze
+from ...evidence.audit.labels import labels_of
 from ...evidence.documents import to_bytes
 from ...evidence.dsse import Envelope
 from ...evidence.encoding import MalformedError
@@ -111,7 +111,7 @@ def draw(
         lead = Lead(here, read_keys(key), rosters, now)
         for path in reveals or []:
             lead.take(read_document(path, Envelope))
-        drawn, disclosed = lead.draw(None if beacon is None else _hexadecimal(beacon)), here.labels()
+        drawn, disclosed = lead.draw(None if beacon is None else hexadecimal(beacon)), here.labels()
     found = draw_from(open_reader(log, log_ca), drawn, rosters, labels_of(drawn, disclosed), told)
     rows = [(stratum.name, stratum.population, len(stratum.sample)) for stratum in found.strata]
     tell(
@@ -132,15 +132,7 @@ def draw(
     )
 
 
-def labels_of(drawn: Drawn, envelope: Envelope | None) -> Labels | None:
-    """The labels that the freeze names. Raises MalformedError for others, and for missing ones."""
-    named = drawn.frozen.freeze.labels
-    if named != (None if envelope is None else labels_id(envelope)):
-        raise MalformedError("these are not the labels that the frozen population names", advice="give --labels")
-    return None if envelope is None else open_labels(envelope, drawn.frozen.announced.announcement, drawn.roster)
-
-
-def _hexadecimal(text: str) -> bytes:
+def hexadecimal(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError as error:

@@ -12,6 +12,7 @@ from ..digest import Digest, Domain, digest
 from ..dsse import Envelope, open_signed
 from ..encoding import MalformedError
 from ..roster import OrganisationRole, Roster
+from .draw import Drawn
 from .strata import MAX_STRATA, check_labels
 
 
@@ -55,3 +56,10 @@ def open_labels(envelope: Envelope, announcement: Digest, roster: Roster) -> Lab
     if labels.announcement != announcement:
         raise MalformedError("the labels are for another audit")
     return open_signed(envelope, Labels, roster.keys_of(node)).document
+
+
+def labels_of(drawn: Drawn, envelope: Envelope | None) -> Labels | None:
+    """The labels that the frozen population names, if it names any. Raises MalformedError for others, and for none."""
+    if drawn.frozen.freeze.labels != (None if envelope is None else labels_id(envelope)):
+        raise MalformedError("these are not the labels that the frozen population names", advice="give --labels")
+    return None if envelope is None else open_labels(envelope, drawn.frozen.announced.announcement, drawn.roster)
