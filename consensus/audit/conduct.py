@@ -1,4 +1,4 @@
-"""An audit as its lead conducts it, as far as it can be taken now. Whatever was done before is taken up, never redone."""
+"""An audit as its lead conducts it, as far as it can be taken now. What was done before is taken up, never redone."""
 
 from __future__ import annotations
 
