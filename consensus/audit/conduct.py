@@ -10,7 +10,7 @@ from ...evidence.audit.draw import Drawn
 from ...evidence.audit.labels import labels_of
 from ...evidence.audit.report import Report, open_report
 from ...evidence.documents import to_bytes
-from ...evidence.dsse import Envelope
+from ...evidence.dsse import Envelope, Signed
 from ...evidence.keyfile import KeyRing
 from ...evidence.roster import Roster
 from ..log.storage import Reader
@@ -73,11 +73,11 @@ class Conduct:
             )
         return Ledger(path, drawn.draw_id)
 
-    def report(self, ledger: Ledger, drawn: Drawn) -> Report:
+    def report(self, ledger: Ledger, drawn: Drawn) -> Signed[Report]:
         """The report, signed once. Raises NotYetError while an item is open."""
         if not self.folder.has("report.dsse"):
             report = make_report(ledger, drawn, self.clock())
             envelope = Envelope.sign(report, drawn.roster.signers(self.keys))
             open_report(envelope, drawn, ledger.strata())
             self.folder.write("report.dsse", envelope)
-        return open_report(self.folder.report(), drawn).document
+        return open_report(self.folder.report(), drawn)
