@@ -13,7 +13,7 @@ import pytest
 import typer
 from reperform.cli.audit.report import report as command
 from reperform.consensus.audit.rendering.account import Account, percent
-from reperform.consensus.audit.rendering.clauses import CLAUSES
+from reperform.consensus.audit.rendering.clauses import CLAUSES, LIMITS
 from reperform.consensus.audit.rendering.page import FOLDER, page
 from reperform.consensus.audit.rendering.plots import WIDTH, bars, strips
 from reperform.consensus.audit.rendering.table import lines
@@ -139,6 +139,7 @@ def test_every_item_event_and_remark_is_on_the_page(scene: Scene) -> None:
     text = " ".join(" ".join(read.texts).split())
     for said in (
         *body["not_covered"],
+        *LIMITS,
         *(event["what"] for event in body["events"]),
         *body["method"],
         body["draw"]["seed"],
@@ -181,6 +182,20 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     body = Account.of(open_report(scene.sign(hostile), drawn), drawn).body()
     told = "".join("".join(lines(body)).split())  # the table folds what is long
     assert told.count("".join(HOSTILE.split())) >= 5
+
+
+def test_a_name_on_a_terminal_is_no_markup(scene: Scene) -> None:
+    report = scene.report()
+    named = replace(report, strata=(replace(report.strata[0], name="[red]all[/red]"),))
+    assert any("[red]all[/red]" in line for line in lines(account(scene, named).body()))
+
+
+def test_whoever_kept_its_nonce_is_named(scene: Scene) -> None:
+    missing = replace(scene.drawn, missing=scene.drawn.roster.panel()[1:2])
+    shown = Account.of(open_report(scene.sign(scene.report()), missing), missing)
+    fault = f"{SECOND}, node {SECOND} did not reveal its nonce"
+    assert fault in Read.of(page(shown)).texts
+    assert f"  FAULT      {SECOND} ({SECOND}) did not reveal its nonce" in lines(shown.body())
 
 
 def _renamed(drawn: Drawn) -> Drawn:
@@ -234,7 +249,7 @@ def test_a_bound_is_rounded_up_and_an_estimate_to_the_nearest(fraction: str, nea
     assert percent(Fraction(fraction), up=True) == up
 
 
-def test_the_plots_show_where_things_are(scene: Scene) -> None:
+def test_the_plots_show_where_things_are(scene: Scene, tmp_path: Path) -> None:
     shown = account(scene, scene.report({0: Examined.MISSING, 1: Examined.INDETERMINATE}))
     (bar,), (strip,) = bars(shown), strips(shown)
     within, entries = shown.drawn.frozen.range, scene.population.strata[0].sample
@@ -247,6 +262,11 @@ def test_the_plots_show_where_things_are(scene: Scene) -> None:
     clean = bars(account(scene, scene.report()))[0]
     assert (clean.estimate, clean.tolerable) == (0, WIDTH // 2)
     assert clean.cautious == clean.lenient < clean.tolerable
+    later = Scene.of(tmp_path, first=20)
+    entry = later.population.strata[0].sample[0]
+    within = later.drawn.frozen.range
+    place = round(Fraction(entry - 20, len(within) - 1) * WIDTH)
+    assert strips(account(later, later.report()))[0].drawn.startswith(f"M{place} 0V1")
     assert [each.name for each in bars(in_two(scene))] == ["a", "b", "all decisions"]
 
 

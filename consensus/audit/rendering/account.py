@@ -24,7 +24,7 @@ DECIMALS: Final = 4  # of a percentage
 METHOD: Final = (
     "Sample size: the fewest items with which the tolerable rate is rejected at the plan's confidence although the"
     " expected deviations occur, by the exact hypergeometric distribution of each stratum's population.",
-    "Drawing: without replacement, the items with the smallest tickets, SHA-256 of seed and entry (docs/audits.md).",
+    "Drawing: without replacement, the items with the smallest tickets, SHA-256 of the seed and the entry's number.",
     "Upper bound of a stratum: the largest number of deviations that the exact one-sided hypergeometric test does not"
     " reject at the plan's confidence. No approximation; integers only.",
     "Upper bound of the whole: the sum of the strata's bounds at confidence 1 - (1 - c)/k for k strata, all of which"
