@@ -95,10 +95,12 @@ def _check(*fractions: Fraction) -> None:
 def _rare(deviations: int, sample: int, bad: int, population: int, risk: Fraction) -> bool:
     """Whether P(X <= deviations) <= risk, X hypergeometric."""
     few, many = sorted((sample, bad))  # which of the two is drawn from the other makes no difference to X
+    if deviations >= few:
+        return False  # X is never more
     rest = population - many
     first = max(0, few - rest)
     term, total = comb(many, first) * comb(rest, few - first), 0
-    for hits in range(first, min(deviations, few) + 1):
+    for hits in range(first, deviations + 1):
         total += term
         term = term * (many - hits) * (few - hits) // ((hits + 1) * (rest - few + hits + 1))
     return total * risk.denominator <= risk.numerator * comb(population, few)

@@ -191,12 +191,6 @@ def _check_items(report: Report) -> None:
         raise MalformedError(f"the items of a report are not those that it counts, up to {MAX_ITEMS} of them")
 
 
-def line(text: str) -> str:
-    """A text as a report can have it: on one line, and cut where it is too long."""
-    written = "".join(c if c.isprintable() else " " for c in text)
-    return written if len(written) <= MAX_TEXT else f"{written[: MAX_TEXT - 1]}…"
-
-
 def _check_text(text: str) -> None:
     if len(text) > MAX_TEXT or not text.isprintable():
         raise MalformedError(f"a text in a report has up to {MAX_TEXT} characters on one line")

@@ -15,7 +15,7 @@ from reperform.evidence.audit.attributes import Counted, upper_bound
 from reperform.evidence.audit.coverage import MAX_GAPS, Count, Coverage, Gap
 from reperform.evidence.audit.examined import Examined
 from reperform.evidence.audit.figures import figures
-from reperform.evidence.audit.report import MAX_TEXT, Event, Item, Report, StratumReport, line, open_report
+from reperform.evidence.audit.report import MAX_TEXT, Event, Item, Report, StratumReport, open_report
 from reperform.evidence.audit.sampling import Stratum
 from reperform.evidence.audit.strata import ByModel
 from reperform.evidence.digest import Digest
@@ -216,12 +216,6 @@ def test_of_very_many_gaps_the_first_are_listed_and_all_are_counted() -> None:
     assert (len(coverage.gaps), coverage.missing, coverage.abandoned) == (MAX_GAPS, 2 * (MAX_GAPS + 5), ())
     with pytest.raises(MalformedError):
         replace(coverage, missing=2 * MAX_GAPS + 4)
-
-
-def test_any_text_can_be_made_one_of_a_report() -> None:
-    assert line("one\nline\x1b[2J") == "one line [2J"
-    assert len(line("x" * 10_000)) == MAX_TEXT
-    Event(0, line("\u202e" * 10_000))
 
 
 def test_a_clean_sample_reaches_the_assurance(scene: Scene) -> None:
