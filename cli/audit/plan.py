@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 from typing import Annotated, Final
@@ -12,18 +14,65 @@ from ...consensus.audit.folder import AuditFolder
 from ...consensus.audit.lead import Lead
 from ...consensus.audit.lead import commit as commit_to
 from ...evidence.audit.plan import NONCE_BYTES, Examination, Plan, open_plan, plan_id
+from ...evidence.audit.strata import Strata
+from ...evidence.digest import Digest
 from ...evidence.documents import to_bytes
 from ...evidence.dsse import Envelope
 from ...evidence.files import read_document, write_file
 from ...evidence.keyfile import write_private
-from ...evidence.roster import RosterRefusedError, named_roster
+from ...evidence.roster import Roster, RosterRefusedError, named_roster
 from ..log_place import named_log, read_epochs
 from ..output import AsJson, moment, tell
 from ..trust import KeyFile, RootsFile, RosterFiles, now, read_keys
 from .options import Confidence, Expected, FirstEntry, Folder, Rate, StrataText, named_node, parse_strata
 
 MINUTE: Final = 60_000  # milliseconds
-DAY: Final = 24 * 60 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an audit shall show, and of which entries."""
+
+    rate: str
+    confidence: str
+    expected: int
+    strata: Strata | None
+    first: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What it is called, who examines, what goes into the seed, and the time for it, in minutes."""
+
+    name: str
+    examination: Examination
+    beacon: str | None
+    reveal_within: int
+    answer_within: int
+
+
+def make_plan(roster: Roster, lead: Digest, others: Sequence[Digest], aim: Aim, terms: Terms, created: int) -> Plan:
+    """A plan that begins now. Raises MalformedError."""
+    reveal_by = created + terms.reveal_within * MINUTE
+    return Plan(
+        name=terms.name,
+        roster=roster.roster_id,
+        lead=lead,
+        auditors=tuple(sorted({lead, *others})),
+        origin=named_log(roster).origin,
+        first=aim.first,
+        end=aim.end,
+        rate=aim.rate,
+        confidence=aim.confidence,
+        expected=aim.expected,
+        strata=aim.strata,
+        examination=terms.examination,
+        beacon=terms.beacon,
+        created=created,
+        reveal_by=reveal_by,
+        answer_by=reveal_by + terms.answer_within * MINUTE,
+    )
 
 
 def plan(
@@ -56,25 +105,16 @@ def plan(
     Example: reperform audit plan november/ --rate 0.01 --confidence 0.95 --key auditor.key --roster roster.dsse
     --roots roots.json
     """
-    rosters, keys, created = read_epochs(roster, roots), read_keys(key), now()
-    newest, lead = rosters[-1], keys.signing.public.key_id
-    made = Plan(
-        name=name,
-        roster=newest.roster_id,
-        lead=lead,
-        auditors=tuple(sorted({lead, *(named_node(newest, each).node_id for each in auditor or [])})),
-        origin=named_log(newest).origin,
-        first=first,
-        end=end,
-        rate=rate,
-        confidence=confidence,
-        expected=expected,
-        strata=parse_strata(strata),
-        examination=examination,
-        beacon=beacon,
-        created=created,
-        reveal_by=created + reveal_within * MINUTE,
-        answer_by=created + (reveal_within + answer_within) * MINUTE,
+    rosters, keys = read_epochs(roster, roots), read_keys(key)
+    newest = rosters[-1]
+    others = [named_node(newest, each).node_id for each in auditor or []]
+    made = make_plan(
+        newest,
+        keys.signing.public.key_id,
+        others,
+        Aim(rate, confidence, expected, parse_strata(strata), first, end),
+        Terms(name, examination, beacon, reveal_within, answer_within),
+        now(),
     )
     Lead(AuditFolder(folder), keys, rosters, now).plan(made)
     tell(

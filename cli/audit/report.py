@@ -49,11 +49,16 @@ def report(
 def show(account: Account, html: Path | None, as_json: bool) -> None:
     """Print a report, and write its page. Raises FileError."""
     if html is not None:
-        from ...consensus.audit.rendering.page import page
-
-        write_file(html, page(account).encode())
+        write_page(account, html)
     body = account.body()
     tell(as_json, body, *lines(body), *([] if html is None else [f"  page       {html}"]))
+
+
+def write_page(account: Account, path: Path) -> None:
+    """Write a report as one page. Raises FileError."""
+    from ...consensus.audit.rendering.page import page
+
+    write_file(path, page(account).encode())
 
 
 def _read(folder: Path, rosters: list[Roster], log: str | None, log_ca: Path | None) -> Account:

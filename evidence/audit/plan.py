@@ -25,6 +25,8 @@ NONCE_BYTES: Final = 32
 MAX_AUDITORS: Final = 8  # an announcement is an entry of a log: at most 65,535 bytes, with ML-DSA-44 too
 MAX_NAME: Final = 200  # characters
 MAX_EXPECTED: Final = 1000
+# A stratum is drawn from before it is counted; from here on none needs more than one without end (attributes.py).
+LEAST_CONFIDENCE: Final = Fraction(3, 4)
 AUDITORS: Final = frozenset((OrganisationRole.AUDITOR, OrganisationRole.REPLAYER))
 
 
@@ -75,8 +77,8 @@ class Plan:
         for fraction in (self.tolerable, self.assurance):
             if not 0 < fraction < 1:
                 raise MalformedError("rate and confidence lie between 0 and 1", advice="write 5 % as 0.05")
-        if self.assurance < Fraction(1, 2):
-            raise MalformedError("a confidence of less than one half assures of nothing")
+        if self.assurance < LEAST_CONFIDENCE:
+            raise MalformedError(f"a confidence of less than {float(LEAST_CONFIDENCE)} assures of nothing")
         if not 0 <= self.expected <= MAX_EXPECTED:
             raise MalformedError(f"an audit expects 0 to {MAX_EXPECTED} deviations")
         if not 0 <= self.created < self.reveal_by < self.answer_by:

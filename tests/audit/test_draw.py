@@ -164,7 +164,7 @@ def test_operators_and_dockets_do_not_audit(bank: Bank, who: str) -> None:
     [
         ({"rate": "0.0"}, "between 0 and 1"),
         ({"rate": "1.0"}, "between 0 and 1"),
-        ({"confidence": "0.3"}, "less than one half"),
+        ({"confidence": "0.7"}, "less than 0.75"),
         ({"rate": "0.10"}, "shortest"),
         ({"rate": "1e-999"}, "shortest"),
         ({"expected": -1}, "expects 0 to"),

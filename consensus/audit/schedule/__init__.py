@@ -1,0 +1,1 @@
+"""Audits by the calendar: when each is due, what became of it, and who is told."""
