@@ -13,6 +13,7 @@ from typing import Final
 
 from ...evidence.audit.draw import Drawn
 from ...evidence.audit.examined import Examined
+from ...evidence.ballot import Reason
 from ...evidence.case import Filing, Ground
 from ...evidence.digest import Digest, Domain, digest
 from ...evidence.documents import to_bytes
@@ -21,7 +22,7 @@ from ...evidence.errors import ReperformError
 from ...evidence.files import write_file
 from ...evidence.manifest import Manifest
 from ...evidence.roster import Roster
-from ...evidence.tally import Verdict
+from ...evidence.tally import Tally, Verdict
 from ..conclusion import Conclusion, NoQuorumError, conclude, pack
 from ..docket import Docket, Slot
 from ..proceeding import Phase, Proceeding, assemble, phase
@@ -111,8 +112,7 @@ class PanelExamination:
         if not concluded:
             return Settled(item.entry, Examined.INDETERMINATE, "the panel reached no quorum")
         first, conclusion = min(concluded, key=lambda each: order.index(each[1].tally.verdict))
-        verdict = conclusion.tally.verdict
-        finding = FINDINGS[verdict]
+        verdict, finding = conclusion.tally.verdict, _finding(conclusion.tally, first.proceeding.roster.quorum)
         if finding is Examined.MATCH:
             return Settled(item.entry, finding)
         return Settled(item.entry, finding, f"the panel's verdict is {verdict}", self._kept(item, first, conclusion))
@@ -125,6 +125,12 @@ class PanelExamination:
         data = to_bytes(packed)
         write_file(self.folder / f"{item.entry:012d}.pack", data, mode=0o600)
         return digest(Domain.AUDIT_EVIDENCE, data)
+
+
+def _finding(tally: Tally, quorum: int) -> Examined:
+    """What a verdict is about an item. In an audit only the operator can hand over what does not open the receipt."""
+    by = {line.organisation for line in tally.counted if line.vote.reason in (Reason.OPENING, Reason.RELEASE)}
+    return Examined.BROKEN if len(by) >= quorum else FINDINGS[tally.verdict]
 
 
 def _receipts(posted: Mapping[Slot, Sequence[Envelope]]) -> list[bytes]:
