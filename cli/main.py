@@ -11,7 +11,7 @@ import typer
 
 from ..consensus.audit.lead import NotYetError
 from ..evidence.errors import ReperformError
-from . import decide, dispute, docket, keys, log, node, pin, roster, selftest, vault, verify
+from . import decide, dispute, docket, keys, log, node, pin, replay, roster, selftest, vault, verify
 from .audit import command as audit
 from .demo import command as demo
 from .output import BAD_INPUT, DEFECT, UNFINISHED, plain
@@ -20,9 +20,13 @@ from .watch import StillOpenError
 # Packages that only some commands need, and the extra that brings them.
 EXTRAS: Final = {
     **dict.fromkeys(("torch", "numpy", "safetensors", "tokenizers"), "executor"),
-    **dict.fromkeys(("sqlalchemy", "alembic", "psycopg", "fastapi", "uvicorn", "prometheus_client"), "server"),
+    **dict.fromkeys(
+        ("sqlalchemy", "alembic", "psycopg", "fastapi", "starlette", "uvicorn", "prometheus_client"), "server"
+    ),
+    **dict.fromkeys(("cronsim", "jinja2"), "audit"),
     "httpx": "client",
     "obstore": "s3",
+    "ray": "pool",
 }
 
 app = typer.Typer(
@@ -42,6 +46,7 @@ app.add_typer(docket.app, name="docket")
 app.add_typer(node.app, name="node")
 app.add_typer(log.app, name="log")
 app.add_typer(audit.app, name="audit")
+app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)
 app.command("selftest")(selftest.selftest)
 app.command("demo")(demo.demo)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 
@@ -25,7 +25,7 @@ from .preprocessing import Encoder, RecordEncoder, encoder
 from .refusal import InputError
 from .tensors import little_endian
 from .trace import Trace
-from .weights import load_weights
+from .weights import check_weights, read_weights
 
 MANIFEST: Final = "manifest.msgpack"
 GRAPH: Final = "graph.json"
@@ -45,6 +45,55 @@ class ModelError(ReperformError):
     """A directory that does not hold the pinned model it claims to hold."""
 
 
+class Parts(Protocol):
+    """What a pinned model is loaded from, wherever that lies; nothing of it is checked yet."""
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+
+    def read(self, name: str) -> bytes:
+        """A file. Raises ModelError."""
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """The tensors of WEIGHTS, as they are stored. Raises WeightsError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The parts in a directory that `reperform pin` wrote."""
+
+    path: Path
+
+    @property
+    def where(self) -> str:
+        """The directory's path."""
+        return str(self.path)
+
+    def read(self, name: str) -> bytes:
+        """A file of the directory."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"{name} of the pinned model cannot be read: {error.strerror}",
+                advice="name a directory that `reperform pin` wrote, and copy all of it",
+            ) from error
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """All tensors of the directory's weights."""
+        return read_weights(self.path / WEIGHTS)
+
+
+def read_manifest(parts: Parts) -> Manifest:
+    """The manifest, which says what the other parts must be. Raises ModelError."""
+    try:
+        return from_bytes(Manifest, parts.read(MANIFEST))
+    except MalformedError as error:
+        cause = f"{parts.where}/{MANIFEST}: {error.cause}"
+        raise ModelError(cause, advice="take the model's files again from whoever pinned it") from error
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedModel:
     """A model whose every part was checked against its manifest."""
@@ -57,20 +106,21 @@ class PinnedModel:
     @classmethod
     def load(cls, directory: Path) -> PinnedModel:
         """Read and check a pinned model. Raises a ReperformError that names the part which is not as pinned."""
-        try:
-            manifest = from_bytes(Manifest, _read(directory, MANIFEST))
-        except MalformedError as error:
-            cause = f"{directory / MANIFEST}: {error.cause}"
-            raise ModelError(cause, advice="take the model's files again from whoever pinned it") from error
+        return cls.of(Folder(directory))
+
+    @classmethod
+    def of(cls, parts: Parts) -> PinnedModel:
+        """Check the parts of a pinned model. Raises as `load` does. The parts must not change afterwards."""
+        manifest = read_manifest(parts)
         if manifest.execution_class is not ExecutionClass.PORTABLE_1:
             raise ModelError(
                 f"the model is pinned for class {manifest.execution_class}; this machine runs portable-1",
                 advice="replay it where its own class is available, or pin it again for portable-1",
             )
-        graph = from_json(_checked(directory, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
-        files = {entry.name: _checked(directory, entry, Domain.FILE) for entry in manifest.files}
+        graph = from_json(_checked(parts, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
+        files = {entry.name: _checked(parts, entry, Domain.FILE) for entry in manifest.files}
         _check_signature(manifest, graph)
-        weights = load_weights(directory / WEIGHTS, manifest.tensors)
+        weights = check_weights(WEIGHTS, parts.tensors(), manifest.tensors)
         return cls(manifest, manifest.model_id, portable_program(graph, weights), encoder(manifest.input, files))
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
@@ -135,21 +185,11 @@ def _check_signature(manifest: Manifest, graph: Graph) -> None:
         raise ModelError(f"the graph takes {given!s:.150}, and the manifest's input gives {expected!s:.150}")
 
 
-def _checked(directory: Path, entry: FileEntry, domain: Domain) -> bytes:
-    data = _read(directory, entry.name)
+def _checked(parts: Parts, entry: FileEntry, domain: Domain) -> bytes:
+    data = parts.read(entry.name)
     if digest(domain, data) != entry.digest:
         raise ModelError(
             f"{entry.name} is not the pinned one: its digest differs",
             advice="take the model's files again from whoever pinned it",
         )
     return data
-
-
-def _read(directory: Path, name: str) -> bytes:
-    try:
-        return (directory / name).read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"{name} of the pinned model cannot be read: {error.strerror}",
-            advice="name a directory that `reperform pin` wrote, and copy all of it",
-        ) from error

@@ -43,18 +43,29 @@ def load_weights(path: Path, expected: Sequence[TensorEntry]) -> dict[str, torch
 
     Raises WeightsError, naming the first tensor that is missing, superfluous or different.
     """
+    return check_weights(path.name, read_weights(path), expected)
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file as they are stored, unchecked. Raises WeightsError."""
     try:
         # Read before checking: a mapped file could change between the check and its use.
-        tensors = load(path.read_bytes())
+        return load(path.read_bytes())
     except OSError as error:
         raise WeightsError(f"{path.name} cannot be read: {error.strerror}", advice=_COPY_AGAIN) from error
     # KeyError: an element type that this safetensors does not know.
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path.name} is not a safetensors file: {error!s:.100}", advice=_COPY_AGAIN) from error
+
+
+def check_weights(
+    file: str, tensors: Mapping[str, torch.Tensor], expected: Sequence[TensorEntry]
+) -> dict[str, torch.Tensor]:
+    """These tensors, if they are all as `expected`, with half precision as F32. Raises as load_weights does."""
     extra = sorted(tensors.keys() - {entry.name for entry in expected})
     if extra:
-        raise WeightsError(f"{path.name} has a tensor {extra[0]!r:.80} that the manifest lacks", advice=_COPY_AGAIN)
-    return {entry.name: _checked(path.name, entry, tensors.get(entry.name)) for entry in expected}
+        raise WeightsError(f"{file} has a tensor {extra[0]!r:.80} that the manifest lacks", advice=_COPY_AGAIN)
+    return {entry.name: _checked(file, entry, tensors.get(entry.name)) for entry in expected}
 
 
 def _checked(file: str, entry: TensorEntry, tensor: torch.Tensor | None) -> torch.Tensor:

@@ -1,0 +1,90 @@
+"""A connection to Ray, on this machine or through its client, in which no call waits for ever.
+
+Ray's own answer to a head that is gone is to wait for it, and after a minute to end the process that waits. So every
+call has a limit here, and the head is asked now and then whether it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import Any, Final, TypeVar
+
+import grpc
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from .errors import PoolError
+
+T = TypeVar("T")
+
+ANSWER: Final = 20.0  # seconds for the head to answer
+# What Ray and its client raise where the cluster is not, or no longer; ValueError is grpc's for a closed channel.
+_GONE: Final = (OSError, RuntimeError, ValueError, RayError, grpc.RpcError)
+_GOES_ON: Final = "see that the cluster runs, and give the command again: what was settled is kept"
+
+
+def bounded(call: Callable[[], T], limit: float = ANSWER) -> T:
+    """What `call` gives, within `limit` seconds.
+
+    Raises PoolError if it does not come back, or Ray is not there. RayActorError and RayTaskError, which are about one
+    worker, pass.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001  # it is raised below, in the thread that asked
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(limit)
+    except (RayActorError, RayTaskError):
+        raise
+    except TimeoutError as error:
+        raise PoolError(f"the Ray cluster has not answered for {limit:.0f} seconds", advice=_GOES_ON) from error
+    except _GONE as error:
+        raise PoolError(f"the connection to the Ray cluster is lost: {_line(error)}", advice=_GOES_ON) from error
+
+
+@contextmanager
+def connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """Ray, at `ray://HOST:PORT`, or started for this process alone. Raises PoolError."""
+    if ray.is_initialized():
+        raise PoolError("this process is connected to Ray already", advice="a process has one pool at a time")
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    try:
+        if address is None:
+            # A workstation may have an RAY_ADDRESS; this pool is its own.
+            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        else:
+            ray.init(address, **quiet)
+    except _GONE as error:
+        cause = f"no pool at {address or 'this machine'}: {_line(error)}"
+        raise PoolError(
+            cause, advice="see that the cluster runs, and that RAY_AUTH_TOKEN_PATH has its token"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(PoolError):
+            bounded(ray.shutdown)
+
+
+def processors(resource: str | None) -> int:
+    """The processors of the machines that are there, and have the resource. Raises PoolError if there are none."""
+    nodes: Sequence[dict[str, Any]] = bounded(ray.nodes)
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    count = sum(int(has.get("CPU", 0)) for has in alive if resource is None or resource in has)
+    if not count:
+        what = "processors" if resource is None else f"processors and the resource {resource!r}"
+        raise PoolError(f"no machine of the Ray cluster that is alive has {what}", advice=_GOES_ON)
+    return count
+
+
+def _line(error: BaseException) -> str:
+    return f"{' '.join(str(error).split()) or type(error).__name__:.200}"
