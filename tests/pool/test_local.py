@@ -1,0 +1,162 @@
+"""A pool of processes on this machine: the same bytes, and processes that are really killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reperform.consensus.audit.replays import Event, Job, Outcome
+from reperform.evidence.ballot import Reason
+from reperform.evidence.values import Record, Text
+from reperform.executor.model import PinnedModel
+from reperform.replayer.pool import batches as rules
+from reperform.replayer.pool.cluster import connected
+from reperform.replayer.pool.crew import Crew
+from reperform.replayer.pool.errors import PoolError
+from reperform.replayer.pool.inline import Inline
+from reperform.replayer.pool.on_ray import OnRay
+from reperform.tests.pool.conftest import Jobs
+from reperform.tests.pool.crews import POISON, Fragile, Miscalculating, crew, hear, in_time, kill
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[None]:
+    """Ray on this machine, for the tests of this file."""
+    with connected(None, 4):
+        yield
+
+
+@pytest.fixture(scope="module")
+def pair(machine: None, mortgage: Path, encoder: Path) -> Iterator[Crew]:
+    """Two workers with both models. A test may kill them: they are replaced."""
+    with crew([mortgage, encoder], 2) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def mixed(
+    scorer: PinnedModel, reader: PinnedModel, applicants: list[Record], texts: list[Text], jobs_of: Jobs
+) -> list[Job]:
+    """Jobs for both models, two of which stop."""
+    both = [*jobs_of(scorer, [*applicants[:60], Text("no record")]), *jobs_of(reader, [*texts, applicants[0]])]
+    return [replace(job, entry=number) for number, job in enumerate(both)]
+
+
+@pytest.fixture(scope="module")
+def inline(mortgage: Path, encoder: Path, mixed: list[Job]) -> dict[int, Outcome]:
+    """What a pool without Ray says."""
+    return hear(Inline([mortgage, encoder]), mixed)[0]
+
+
+@given(data=st.data())
+@settings(max_examples=5)
+def test_a_pool_says_the_bytes_that_this_process_computes(
+    pair: Crew, mixed: list[Job], inline: dict[int, Outcome], data: st.DataObject
+) -> None:
+    some = data.draw(st.lists(st.sampled_from(mixed), unique_by=lambda job: job.entry, max_size=40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "RECORDS", data.draw(st.integers(1, 50)))
+        patch.setattr(rules, "TEXT_BYTES", data.draw(st.integers(1, 4000)))
+        outcomes, events = hear(OnRay(pair), iter(some))
+    assert outcomes == {job.entry: inline[job.entry] for job in some}
+    assert events == []
+
+
+def test_a_killed_worker_costs_an_event_and_no_outcome(
+    pair: Crew, mixed: list[Job], inline: dict[int, Outcome]
+) -> None:
+    victim = pair.ready()[0].where
+    assert victim is not None
+
+    def jobs() -> Iterator[Job]:
+        """The process dies when the first batches are out."""
+        for number, job in enumerate(mixed):
+            if number == 60:
+                kill(victim.process)
+            yield job
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "WINDOW_JOBS", 10)
+        outcomes, events = hear(OnRay(pair), jobs())
+    assert outcomes == inline
+    (event,) = events
+    assert f"worker process {victim.process} on node" in event.what
+    assert "jobs were queued again; another one is started" in event.what
+    assert len(pair.members) == 2
+
+
+def test_jobs_are_pulled_as_they_are_taken(
+    pair: Crew, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
+) -> None:
+    """Back-pressure: what was pulled and has no outcome yet stays below a window and the batches under way."""
+    pulled = settled = most = 0
+    (job,) = jobs_of(scorer, applicants[:1])
+
+    def jobs() -> Iterator[Job]:
+        nonlocal pulled
+        for entry in range(3000):
+            pulled += 1
+            yield replace(job, entry=entry)
+
+    with pytest.MonkeyPatch.context() as patch, in_time():
+        patch.setattr(rules, "WINDOW_JOBS", 100)
+        patch.setattr(rules, "RECORDS", 20)
+        for said in OnRay(pair)(jobs()):
+            assert isinstance(said, Outcome)
+            most = max(most, pulled - settled)
+            settled += 1
+    assert settled == 3000
+    assert most <= 100 + 2 * 2 * 20 + 20
+
+
+def test_an_input_that_kills_three_workers_is_given_up_and_no_other(
+    machine: None, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
+) -> None:
+    jobs = jobs_of(scorer, applicants[:30])
+    jobs[7] = replace(jobs[7], input=POISON)
+    with crew([mortgage], 1, Fragile) as fragile:
+        outcomes, events = hear(OnRay(fragile), jobs)
+    assert outcomes.keys() == set(range(30))
+    assert [entry for entry, outcome in outcomes.items() if outcome.output is None] == [7]
+    assert outcomes[7].reason is Reason.RUN
+    assert outcomes[7].cause == "3 workers were lost, each while it ran this input"
+    assert len(events) == 3
+
+
+def test_when_no_worker_can_be_kept_the_pool_says_so(
+    machine: None, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
+) -> None:
+    jobs = [replace(job, input=POISON) for job in jobs_of(scorer, applicants[:30])]
+    with crew([mortgage], 1, Fragile) as fragile:
+        fragile._replacements = 0
+        events = []
+        with pytest.raises(PoolError, match="no worker of the pool is left"), in_time():
+            events += list(_events(OnRay(fragile), jobs))
+
+
+def _events(pool: OnRay, jobs: list[Job]) -> Iterator[Event]:
+    return (said for said in pool(jobs) if isinstance(said, Event))
+
+
+def test_a_worker_that_computes_something_else_is_refused(machine: None, mortgage: Path) -> None:
+    with (
+        pytest.raises(PoolError, match="a worker failed: self-test vector .* came out wrong"),
+        in_time(),
+        crew([mortgage], 1, Miscalculating),
+    ):
+        pass
+
+
+def test_workers_that_no_machine_has_room_for_are_not_waited_for(machine: None, mortgage: Path) -> None:
+    with (
+        pytest.raises(PoolError, match="of 9 workers did not start within 2 seconds"),
+        in_time(),
+        crew([mortgage], 9, start=2),
+    ):
+        pass
