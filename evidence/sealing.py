@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     PANEL_OPENING = "panel-opening/v1"
     OUTPUT_KEY = "output-key/v1"
     ANSWER = "answer/v1"
+    AUDIT_OPENING = "audit-opening/v1"
 
 
 class SealingKey:

@@ -27,7 +27,8 @@ FirstEntry = Annotated[int, typer.Option("--from", min=0, help="The first entry 
 
 def told(entries: Iterable[bytes], size: int) -> Iterator[bytes]:
     """The entries of a log, with their progress on stderr where somebody watches."""
-    return iter(track(entries, "reading the log", size, console=progress, transient=True))
+    quiet = not progress.is_terminal
+    return iter(track(entries, "reading the log", size, console=progress, transient=True, disable=quiet))
 
 
 def parse_strata(text: str | None) -> Strata | None:
