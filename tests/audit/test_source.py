@@ -75,12 +75,12 @@ def test_what_is_erased_between_two_runs_was_answered_before(office: Office) -> 
 
 
 def test_the_first_answer_counts_also_if_it_is_the_worse_one(office: Office) -> None:
-    entry, kept = office.entries[0], folder_of(office)
+    (entry, other), kept = office.entries[:2], folder_of(office)
     kept.add(signed(office, Answer(entry, NotHeld.ERASED)))
-    kept.add(signed(office, Answer.opening(office.drawn, entry, office.bank.files[entry])))
-    expected = {entry: Withheld(Examined.MISSING, "the operator says that it has no opening: erased")}
-    assert kept([entry]) == expected
-    assert folder_of(office)([entry]) == expected
+    kept.add(signed(office, *(Answer.opening(office.drawn, each, office.bank.files[each]) for each in (entry, other))))
+    erased = Withheld(Examined.MISSING, "the operator says that it has no opening: erased")
+    for folder in (kept, folder_of(office)):
+        assert folder([entry, other]) == {entry: erased, other: office.bank.files[other]}
 
 
 def test_a_broken_opening_is_a_finding_and_the_others_are_none(office: Office) -> None:
