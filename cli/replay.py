@@ -127,7 +127,7 @@ def _replayed(paths: Sequence[Path], rosters: Sequence[Roster], replays: Replays
 
 def _watched(said: Iterable[Outcome | Event], total: int) -> Iterator[Outcome]:
     """A progress bar; what happened to the machines is told beside it."""
-    with Progress(console=progress, transient=True) as bar:
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
         task = bar.add_task("replaying", total=total)
         for item in said:
             if isinstance(item, Event):

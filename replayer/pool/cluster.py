@@ -6,6 +6,7 @@ call has a limit here, and the head is asked now and then whether it is there.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from .errors import PoolError
 T = TypeVar("T")
 
 ANSWER: Final = 20.0  # seconds for the head to answer
+CONNECTS: Final = 3
 # What Ray and its client raise where the cluster is not, or no longer; ValueError is grpc's for a closed channel.
 _GONE: Final = (OSError, RuntimeError, ValueError, RayError, grpc.RpcError)
 _GOES_ON: Final = "see that the cluster runs, and give the command again: what was settled is kept"
@@ -56,14 +58,9 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
     """Ray, at `ray://HOST:PORT`, or started for this process alone. Raises PoolError."""
     if ray.is_initialized():
         raise PoolError("this process is connected to Ray already", advice="a process has one pool at a time")
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
-        if address is None:
-            # A workstation may have an RAY_ADDRESS; this pool is its own.
-            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-        else:
-            ray.init(address, **quiet)
-    except _GONE as error:
+        _connect(address, workers)
+    except Exception as error:  # Ray raises Exception itself for a node that does not start
         cause = f"no pool at {address or 'this machine'}: {_line(error)}"
         raise PoolError(
             cause, advice="see that the cluster runs, and that RAY_AUTH_TOKEN_PATH has its token"
@@ -73,6 +70,25 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
     finally:
         with suppress(PoolError):
             bounded(ray.shutdown)
+
+
+def _connect(address: str | None, workers: int | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if address is None:
+        # A workstation may have a RAY_ADDRESS; this pool is its own.
+        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        return
+    for attempt in range(1, CONNECTS + 1):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # what they say comes as an error too
+                ray.init(address, **quiet)
+        except ConnectionAbortedError:
+            # The head forks a server for each client, beside its own threads, and at times that is dead at birth.
+            # Nothing has run yet, so asking again hides nothing.
+            if attempt == CONNECTS:
+                raise
+        else:
+            return
 
 
 def processors(resource: str | None) -> int:

@@ -28,7 +28,10 @@ os.environ.update(
     RAY_AUTH_MODE="token",
     RAY_AUTH_TOKEN=secrets.token_hex(32),
     RAY_ENABLE_AUTO_CONNECT="0",
+    RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S="1",
+    RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S="5",
     RAY_CLIENT_RECONNECT_GRACE_PERIOD="3",
+    RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S="5",
 )
 
 Jobs = Callable[[PinnedModel, Sequence[Input]], list[Job]]

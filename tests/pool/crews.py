@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import ray
@@ -44,6 +45,14 @@ class Miscalculating(Worker):
         honest = selftest.answers
         selftest.answers = lambda: ((name, answer[::-1]) for name, answer in honest())
         super().prepare(shared)  # type: ignore[arg-type]
+
+
+class MakeCrew(Protocol):
+    """As `crew`, where there is a connection."""
+
+    def __call__(
+        self, models: Sequence[Path], workers: int, kind: type[Worker] = Worker, start: float = LIMIT
+    ) -> AbstractContextManager[Crew]: ...
 
 
 @contextmanager
@@ -91,6 +100,12 @@ def in_time(limit: float = LIMIT) -> Iterator[None]:
 def kill(process: int) -> None:
     """SIGKILL, and wait until it is gone."""
     os.kill(process, signal.SIGKILL)
-    until = time.monotonic() + 10
-    while Path(f"/proc/{process}/exe").exists() and time.monotonic() < until:
+    gone(process)
+
+
+def gone(process: int) -> None:
+    """Wait for the end of a process."""
+    until = time.monotonic() + 30
+    while Path(f"/proc/{process}/exe").exists():
+        assert time.monotonic() < until, f"process {process} does not end"
         time.sleep(0.01)

@@ -14,11 +14,11 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.manifest import ExecutionClass, NumberColumn, RecordInput, TextInput
 from reperform.evidence.receipt import Receipt
 from reperform.replayer.pool import batches as rules
-from reperform.replayer.pool.batches import Batch, batches
+from reperform.replayer.pool.batches import Batch, Held, batches
 from reperform.tests.world import World
 
 TEXTS, RECORDS, OTHER = (Digest(bytes([number]) * 32) for number in range(3))
-HELD = {
+HELD: Held = {
     TEXTS: TextInput("tokenizer.json", 256),
     RECORDS: RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),)),
 }

@@ -101,7 +101,7 @@ def test_a_model_that_is_not_the_pinned_one_is_refused(mortgage: Path, tmp_path:
 
 
 @pytest.mark.parametrize("place", ["", "Inline", "http://127.0.0.1:1", "ray"])
-def test_what_is_no_place_is_refused(place: str, mortgage: Path) -> None:
+def test_what_is_no_place_is_refused(place: str) -> None:
     with pytest.raises(PoolError, match="is no pool; name inline, local or ray://HOST:PORT"), open_pool(place, []):
         pass
 

@@ -20,22 +20,22 @@ from reperform.replayer.pool.errors import PoolError
 from reperform.replayer.pool.inline import Inline
 from reperform.replayer.pool.on_ray import OnRay
 from reperform.tests.pool.conftest import Jobs
-from reperform.tests.pool.crews import POISON, Fragile, Miscalculating, crew, hear, in_time, kill
+from reperform.tests.pool.crews import POISON, Fragile, MakeCrew, Miscalculating, crew, hear, in_time, kill
 
 pytestmark = pytest.mark.xdist_group("ray")
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[None]:
-    """Ray on this machine, for the tests of this file."""
+def crew_of() -> Iterator[MakeCrew]:
+    """Ray on this machine, for the tests of this file, with room for four workers."""
     with connected(None, 4):
-        yield
+        yield crew
 
 
 @pytest.fixture(scope="module")
-def pair(machine: None, mortgage: Path, encoder: Path) -> Iterator[Crew]:
+def pair(crew_of: MakeCrew, mortgage: Path, encoder: Path) -> Iterator[Crew]:
     """Two workers with both models. A test may kill them: they are replaced."""
-    with crew([mortgage, encoder], 2) as ready:
+    with crew_of([mortgage, encoder], 2) as ready:
         yield ready
 
 
@@ -116,11 +116,11 @@ def test_jobs_are_pulled_as_they_are_taken(
 
 
 def test_an_input_that_kills_three_workers_is_given_up_and_no_other(
-    machine: None, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
+    crew_of: MakeCrew, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
 ) -> None:
     jobs = jobs_of(scorer, applicants[:30])
     jobs[7] = replace(jobs[7], input=POISON)
-    with crew([mortgage], 1, Fragile) as fragile:
+    with crew_of([mortgage], 1, Fragile) as fragile:
         outcomes, events = hear(OnRay(fragile), jobs)
     assert outcomes.keys() == set(range(30))
     assert [entry for entry, outcome in outcomes.items() if outcome.output is None] == [7]
@@ -130,10 +130,10 @@ def test_an_input_that_kills_three_workers_is_given_up_and_no_other(
 
 
 def test_when_no_worker_can_be_kept_the_pool_says_so(
-    machine: None, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
+    crew_of: MakeCrew, mortgage: Path, scorer: PinnedModel, applicants: list[Record], jobs_of: Jobs
 ) -> None:
     jobs = [replace(job, input=POISON) for job in jobs_of(scorer, applicants[:30])]
-    with crew([mortgage], 1, Fragile) as fragile:
+    with crew_of([mortgage], 1, Fragile) as fragile:
         fragile._replacements = 0
         events = []
         with pytest.raises(PoolError, match="no worker of the pool is left"), in_time():
@@ -144,19 +144,19 @@ def _events(pool: OnRay, jobs: list[Job]) -> Iterator[Event]:
     return (said for said in pool(jobs) if isinstance(said, Event))
 
 
-def test_a_worker_that_computes_something_else_is_refused(machine: None, mortgage: Path) -> None:
+def test_a_worker_that_computes_something_else_is_refused(crew_of: MakeCrew, mortgage: Path) -> None:
     with (
-        pytest.raises(PoolError, match="a worker failed: self-test vector .* came out wrong"),
+        pytest.raises(PoolError, match=r"a worker failed: self-test vector .* came out wrong"),
         in_time(),
-        crew([mortgage], 1, Miscalculating),
+        crew_of([mortgage], 1, Miscalculating),
     ):
         pass
 
 
-def test_workers_that_no_machine_has_room_for_are_not_waited_for(machine: None, mortgage: Path) -> None:
+def test_workers_that_no_machine_has_room_for_are_not_waited_for(crew_of: MakeCrew, mortgage: Path) -> None:
     with (
         pytest.raises(PoolError, match="of 9 workers did not start within 2 seconds"),
         in_time(),
-        crew([mortgage], 9, start=2),
+        crew_of([mortgage], 9, start=2),
     ):
         pass
