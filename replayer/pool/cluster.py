@@ -59,16 +59,15 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         raise PoolError("this process is connected to Ray already", advice="a process has one pool at a time")
     try:
-        _connect(address, workers)
-    except Exception as error:  # Ray raises Exception itself for a node that does not start
-        cause = f"no pool at {address or 'this machine'}: {_line(error)}"
-        raise PoolError(
-            cause, advice="see that the cluster runs, and that RAY_AUTH_TOKEN_PATH has its token"
-        ) from error
-    try:
+        try:
+            _connect(address, workers)
+        except Exception as error:  # Ray raises Exception itself for a node that does not start
+            cause = f"no pool at {address or 'this machine'}: {_line(error)}"
+            advice = "see that the cluster runs, and that RAY_AUTH_TOKEN_PATH has its token"
+            raise PoolError(cause, advice=advice) from error
         yield
     finally:
-        with suppress(PoolError):
+        with suppress(PoolError):  # where there is nothing to shut down either: Ray remembers that it was to connect
             bounded(ray.shutdown)
 
 
