@@ -17,6 +17,7 @@ from .functions import (
     sqrt,
     tanh,
 )
+from .memory import keep_freed_memory
 from .normalisation import normalised
 from .products import serving
 from .sums import mean64, sum64
@@ -50,6 +51,9 @@ __all__ = [
     "sum64",
     "tanh",
 ]
+
+
+keep_freed_memory()
 
 
 def product() -> str:
