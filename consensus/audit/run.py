@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
+from ...evidence.audit.answers import Broken, NotHeld, Opened
 from ...evidence.audit.draw import Drawn
 from ...evidence.audit.examined import Examined
 from ...evidence.audit.strata import ByAmount, ByOutcome
-from ...evidence.commitment import CommitmentBrokenError
 from ...evidence.digest import Digest, Domain, digest
 from ...evidence.documents import from_bytes, to_bytes
 from ...evidence.encoding import MalformedError
@@ -30,19 +30,11 @@ AT_ONCE: Final = 64  # items that are asked for together
 WRITE_EVERY: Final = 1.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """No opening, and what that counts as."""
-
-    finding: Examined
-    cause: str
-
-
 class Source(Protocol):
     """Where openings come from."""
 
-    def __call__(self, entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
-        """What the operator says about these entries; nothing about those that it has not answered yet."""
+    def __call__(self, entries: Sequence[int]) -> Mapping[int, Opened]:
+        """What the operator says about these entries, verified; nothing about those that it has not answered yet."""
         ...
 
 
@@ -93,19 +85,20 @@ class Examination:
                 if answer is None:
                     if self.clock() >= self.drawn.plan.answer_by:
                         self._settled.append(Settled(item.entry, Examined.MISSING, "no answer in time"))
-                elif isinstance(answer, Withheld):
-                    self._settled.append(Settled(item.entry, answer.finding, answer.cause))
+                elif isinstance(answer, NotHeld):
+                    self._settled.append(
+                        Settled(item.entry, Examined.MISSING, f"the operator says that it has no opening: {answer}")
+                    )
+                elif isinstance(answer, Broken):
+                    self._settled.append(self._broken(item, answer))
                 else:
-                    yield from self._job(item, answer)
+                    self._under_way[item.entry] = (item, answer)
+                    yield Job(item.entry, answer.receipt.parse(Receipt), answer.opening.input)
 
-    def _job(self, item: Item, decision: DecisionFile) -> Iterator[Job]:
-        receipt = decision.receipt.parse(Receipt)
-        cause = _broken(item, decision, receipt)
-        if cause is not None:
-            self._settled.append(self._kept(item, Examined.BROKEN, cause, Evidence(decision, None)))
-            return
-        self._under_way[item.entry] = (item, decision)
-        yield Job(item.entry, receipt, decision.opening.input)
+    def _broken(self, item: Item, answer: Broken) -> Settled:
+        if answer.decision is None:
+            return Settled(item.entry, Examined.BROKEN, answer.cause)
+        return self._kept(item, Examined.BROKEN, answer.cause, Evidence(answer.decision, None))
 
     def _judge(self, outcome: Outcome) -> Settled:
         item, decision = self._under_way.pop(outcome.entry)
@@ -138,17 +131,6 @@ class Examination:
         self._events.clear()
         self._written = time.monotonic()
         return done
-
-
-def _broken(item: Item, decision: DecisionFile, receipt: Receipt) -> str | None:
-    """Why an opening is not one of this item."""
-    if to_bytes(decision.receipt) != item.receipt:
-        return "the opening is of another receipt"
-    try:
-        decision.opening.check(receipt)
-    except (CommitmentBrokenError, MalformedError) as error:
-        return error.cause
-    return None
 
 
 def read_evidence(path: Path, wanted: Digest) -> Evidence:

@@ -16,20 +16,17 @@ from random import SystemRandom
 from typing import Final, TypeVar
 
 from ...evidence.audit.answers import Answer as Said
-from ...evidence.audit.answers import Broken, NotHeld, Opened, open_answer, open_answers
+from ...evidence.audit.answers import Opened, open_answer, open_answers
 from ...evidence.audit.draw import AuditFile, Drawn
-from ...evidence.audit.examined import Examined
 from ...evidence.digest import Digest
 from ...evidence.documents import from_bytes, to_bytes
 from ...evidence.dsse import Envelope
 from ...evidence.encoding import MAX_BYTES, MalformedError
 from ...evidence.errors import ReperformError
 from ...evidence.files import make_folder, read_document, write_file
-from ...evidence.receipt import DecisionFile
 from ...evidence.roster import Roster
 from ...evidence.sealing import SealingKey
 from ..log.remote import Answer, Remote, RemoteError
-from .run import Withheld
 
 log = logging.getLogger(__name__)
 
@@ -78,15 +75,15 @@ class FolderAnswers:
             except OperatorRefusesError as error:
                 raise OperatorRefusesError(f"{path}: {error.cause}", advice="remove it, and ask again") from error
 
-    def __call__(self, entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
+    def __call__(self, entries: Sequence[int]) -> Mapping[int, Opened]:
         """What the operator has said about these entries."""
         wanted = set(entries)
-        found: dict[int, DecisionFile | Withheld] = {}
+        found: dict[int, Opened] = {}
         for path in sorted({self._places[entry] for entry in wanted if entry in self._places}):
             for answer in self._checked(read_document(path, Envelope)):
                 if answer.entry in wanted and self._places[answer.entry] == path:
                     entry = self._asked.sample[answer.entry]
-                    found[answer.entry] = _told(open_answer(answer, self._asked.drawn, entry, self._asked.key))
+                    found[answer.entry] = open_answer(answer, self._asked.drawn, entry, self._asked.key)
         return found
 
     @property
@@ -184,7 +181,7 @@ class DeskAnswers:
         self._file = file
         self._kept = kept
 
-    def __call__(self, entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
+    def __call__(self, entries: Sequence[int]) -> Mapping[int, Opened]:
         """What the operator says about these entries, which ascend. Raises OperatorAwayError, OperatorRefusesError."""
         missing = [entry for entry in entries if not self._kept.has(entry)]
         while missing:
@@ -205,12 +202,3 @@ class DeskAnswers:
         if envelope is None:
             raise OperatorRefusesError("the operator's desk took the draw, and does not know it")
         return envelope
-
-
-def _told(opened: Opened) -> DecisionFile | Withheld:
-    """An answer as the examination takes it: what can be read is judged there, and kept as evidence."""
-    if isinstance(opened, NotHeld):
-        return Withheld(Examined.MISSING, f"the operator says that it has no opening: {opened}")
-    if isinstance(opened, Broken):
-        return Withheld(Examined.BROKEN, opened.cause) if opened.decision is None else opened.decision
-    return opened

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from reperform.consensus.audit.ledger import Ledger, LedgerError
 from reperform.consensus.audit.population import draw
 from reperform.consensus.audit.replays import Event, Job, Outcome, Replays
-from reperform.consensus.audit.run import Evidence, Examination, Source, Withheld, read_evidence
+from reperform.consensus.audit.run import Evidence, Examination, Source, read_evidence
+from reperform.evidence.audit.answers import Broken, NotHeld, Opened
 from reperform.evidence.audit.draw import Drawn
 from reperform.evidence.audit.examined import Examined
 from reperform.evidence.ballot import Reason
@@ -18,7 +18,6 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.encoding import MalformedError
 from reperform.evidence.errors import ReperformError
-from reperform.evidence.receipt import DecisionFile
 from reperform.evidence.values import Output
 from reperform.tests.audit.bank import HOUR, Audit, Bank
 from reperform.tests.audit.test_draw import quiet
@@ -34,10 +33,10 @@ def honest(jobs: Iterable[Job]) -> Iterator[Outcome | Event]:
 class Operator:
     """Answers for the bank; `instead` has what it says of some entries instead."""
 
-    def __init__(self, bank: Bank, instead: Mapping[int, DecisionFile | Withheld | None] | None = None) -> None:
+    def __init__(self, bank: Bank, instead: Mapping[int, Opened | None] | None = None) -> None:
         self.bank, self.instead = bank, instead or {}
 
-    def __call__(self, entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
+    def __call__(self, entries: Sequence[int]) -> Mapping[int, Opened]:
         """What it says."""
         said = {entry: self.instead.get(entry, self.bank.files[entry]) for entry in entries if entry in self.bank.files}
         said |= {entry: answer for entry, answer in self.instead.items() if entry in entries}
@@ -100,13 +99,12 @@ def test_every_way_to_deviate_is_found_for_what_it_is(bank: Bank, tmp_path: Path
     auditing = Auditing(bank, tmp_path / "audit")
     erased, swapped, edited, ill = auditing.sample[:4]
     assert lie in auditing.sample
-    opening = bank.files[edited].opening
     operator = Operator(
         bank,
         {
-            erased: Withheld(Examined.MISSING, "erased"),
-            swapped: bank.files[auditing.sample[5]],
-            edited: DecisionFile(bank.files[edited].receipt, replace(opening, input_key=bytes(32))),
+            erased: NotHeld.ERASED,
+            swapped: Broken("the opening is of another receipt", bank.files[auditing.sample[5]]),
+            edited: Broken("what was handed over does not open, or is no decision file", None),
         },
     )
 
@@ -120,9 +118,9 @@ def test_every_way_to_deviate_is_found_for_what_it_is(bank: Bank, tmp_path: Path
 
     found = auditing.run(operator, failing)
     assert found == {
-        erased: (Examined.MISSING, "erased"),
+        erased: (Examined.MISSING, "the operator says that it has no opening: erased"),
         swapped: (Examined.BROKEN, "the opening is of another receipt"),
-        edited: (Examined.BROKEN, "the key is not the one that the commitment names"),
+        edited: (Examined.BROKEN, "what was handed over does not open, or is no decision file"),
         ill: (Examined.INDETERMINATE, "run: the run stopped"),
         lie: (Examined.MISMATCH, "the pinned model gives another output"),
     }
@@ -159,7 +157,7 @@ class AwayError(ReperformError):
 def test_an_operator_that_goes_away_takes_nothing_from_what_was_found(auditing: Auditing) -> None:
     operator, asked = Operator(auditing.bank), []
 
-    def going(entries: Sequence[int]) -> Mapping[int, DecisionFile | Withheld]:
+    def going(entries: Sequence[int]) -> Mapping[int, Opened]:
         asked.append(entries)
         if len(asked) > 1:
             raise AwayError("it is away")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from reperform.consensus.audit.desk import Desk
-from reperform.consensus.audit.run import Withheld
 from reperform.consensus.audit.source import (
     PATIENCE,
     Asked,
@@ -20,8 +19,7 @@ from reperform.consensus.audit.source import (
 )
 from reperform.consensus.log.remote import Answer as Reply
 from reperform.consensus.log.remote import Remote, RemoteError
-from reperform.evidence.audit.answers import Answer, Answers, NotHeld
-from reperform.evidence.audit.examined import Examined
+from reperform.evidence.audit.answers import Answer, Answers, Broken, NotHeld
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
@@ -78,7 +76,7 @@ def test_the_first_answer_counts_also_if_it_is_the_worse_one(office: Office) -> 
     (entry, other), kept = office.entries[:2], folder_of(office)
     kept.add(signed(office, Answer(entry, NotHeld.ERASED)))
     kept.add(signed(office, *(Answer.opening(office.drawn, each, office.bank.files[each]) for each in (entry, other))))
-    erased = Withheld(Examined.MISSING, "the operator says that it has no opening: erased")
+    erased = NotHeld.ERASED
     for folder in (kept, folder_of(office)):
         assert folder([entry, other]) == {entry: erased, other: office.bank.files[other]}
 
@@ -95,8 +93,8 @@ def test_a_broken_opening_is_a_finding_and_the_others_are_none(office: Office) -
         )
     )
     assert kept([first, second, third]) == {
-        first: Withheld(Examined.BROKEN, "what was handed over does not open, or is no decision file"),
-        second: office.bank.files[third],  # judged, and kept as evidence, by the examination
+        first: Broken("what was handed over does not open, or is no decision file", None),
+        second: Broken("the opening is of another receipt", office.bank.files[third]),
         third: office.bank.files[third],
     }
 
