@@ -101,7 +101,7 @@ nodes = ["audit.key.pub"]
         ("quorum = 1", "", "quorum"),
         ("quorum = 1", 'quorum = "1"', "quorum is not of type int"),
         ("days = 1", "days = 1\nspare = 3", "unknown fields ['spare']"),
-        ('role = "docket"', 'role = "judge"', "role is not one of operator, replayer, docket"),
+        ('role = "docket"', 'role = "judge"', "role is not one of operator, replayer, auditor, docket"),
         ("audit.key.pub", "bank.key.pub", "the same"),
         ("audit.key.pub", "nobody.key.pub", "nobody.key.pub does not exist"),
         ("days = 1", "days = ", "does not describe a roster"),
