@@ -20,7 +20,7 @@ class Domain(StrEnum):
 
     AUDIT_ANNOUNCEMENT = "audit-announcement/v1"
     AUDIT_DRAW = "audit-draw/v1"
-    AUDIT_EVIDENCE = "audit-evidence/v1"
+    AUDIT_EXHIBIT = "audit-exhibit/v1"
     AUDIT_FREEZE = "audit-freeze/v1"
     AUDIT_LABELS = "audit-labels/v1"
     AUDIT_NONCE = "audit-nonce/v1"

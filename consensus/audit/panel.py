@@ -13,9 +13,10 @@ from typing import Final
 
 from ...evidence.audit.draw import Drawn
 from ...evidence.audit.examined import Examined
+from ...evidence.audit.exhibit import exhibit_id
 from ...evidence.ballot import Reason
 from ...evidence.case import Filing, Ground
-from ...evidence.digest import Digest, Domain, digest
+from ...evidence.digest import Digest
 from ...evidence.documents import to_bytes
 from ...evidence.dsse import Envelope
 from ...evidence.errors import ReperformError
@@ -124,7 +125,7 @@ class PanelExamination:
         packed = pack(ended.proceeding, conclusion, rosters=self.rosters, manifest=manifest, disclosure=None)
         data = to_bytes(packed)
         write_file(self.folder / f"{item.entry:012d}.pack", data, mode=0o600)
-        return digest(Domain.AUDIT_EVIDENCE, data)
+        return exhibit_id(data)
 
 
 def _finding(tally: Tally, quorum: int) -> Examined:

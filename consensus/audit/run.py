@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from ...evidence.audit.answers import Broken, NotHeld, Opened
 from ...evidence.audit.draw import Drawn
 from ...evidence.audit.examined import Examined
+from ...evidence.audit.exhibit import Exhibit, exhibit_id
 from ...evidence.audit.strata import ByAmount, ByOutcome
-from ...evidence.digest import Digest, Domain, digest
-from ...evidence.documents import from_bytes, to_bytes
+from ...evidence.documents import to_bytes
 from ...evidence.encoding import MalformedError
 from ...evidence.errors import ReperformError
 from ...evidence.files import write_file
@@ -36,15 +36,6 @@ class Source(Protocol):
     def __call__(self, entries: Sequence[int]) -> Mapping[int, Opened]:
         """What the operator says about these entries, verified; nothing about those that it has not answered yet."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What shows a deviation to whoever may see the decision: it, and what the pinned model gives. Private."""
-
-    KIND: ClassVar[str] = "audit-evidence/v1"
-    decision: DecisionFile
-    output: bytes | None
 
 
 @dataclass(slots=True)
@@ -98,18 +89,18 @@ class Examination:
     def _broken(self, item: Item, answer: Broken) -> Settled:
         if answer.decision is None:
             return Settled(item.entry, Examined.BROKEN, answer.cause)
-        return self._kept(item, Examined.BROKEN, answer.cause, Evidence(answer.decision, None))
+        return self._kept(item, Examined.BROKEN, answer.cause, Exhibit(answer.decision, None))
 
     def _judge(self, outcome: Outcome) -> Settled:
         item, decision = self._under_way.pop(outcome.entry)
-        evidence = Evidence(decision, outcome.output)
+        exhibit = Exhibit(decision, outcome.output)
         if outcome.output is None:
-            return self._kept(item, Examined.INDETERMINATE, f"{outcome.reason}: {outcome.cause}", evidence)
+            return self._kept(item, Examined.INDETERMINATE, f"{outcome.reason}: {outcome.cause}", exhibit)
         if outcome.output != decision.opening.output:
-            return self._kept(item, Examined.MISMATCH, "the pinned model gives another output", evidence)
+            return self._kept(item, Examined.MISMATCH, "the pinned model gives another output", exhibit)
         strata = self.drawn.plan.strata
         if isinstance(strata, ByOutcome | ByAmount) and self._label(strata, decision) != item.stratum:
-            return self._kept(item, Examined.MISLABELLED, "it belongs to another stratum than disclosed", evidence)
+            return self._kept(item, Examined.MISLABELLED, "it belongs to another stratum than disclosed", exhibit)
         return Settled(item.entry, Examined.MATCH)
 
     @staticmethod
@@ -119,10 +110,10 @@ class Examination:
         except MalformedError:
             return None
 
-    def _kept(self, item: Item, finding: Examined, cause: str, evidence: Evidence) -> Settled:
-        data = to_bytes(evidence)
-        write_file(self.folder / f"{item.entry:012d}.evidence", data, mode=0o600)
-        return Settled(item.entry, finding, cause, digest(Domain.AUDIT_EVIDENCE, data))
+    def _kept(self, item: Item, finding: Examined, cause: str, exhibit: Exhibit) -> Settled:
+        data = to_bytes(exhibit)
+        write_file(self.folder / f"{item.entry:012d}.exhibit", data, mode=0o600)
+        return Settled(item.entry, finding, cause, exhibit_id(data))
 
     def _write(self) -> int:
         self.ledger.settle(self._settled, self._events)
@@ -131,11 +122,3 @@ class Examination:
         self._events.clear()
         self._written = time.monotonic()
         return done
-
-
-def read_evidence(path: Path, wanted: Digest) -> Evidence:
-    """The evidence of a deviation, as the report names it. Raises MalformedError for another file."""
-    data = path.read_bytes()
-    if digest(Domain.AUDIT_EVIDENCE, data) != wanted:
-        raise MalformedError(f"{path} is not the evidence that the report names")
-    return from_bytes(Evidence, data)

@@ -9,10 +9,11 @@ import pytest
 from reperform.consensus.audit.ledger import Ledger, LedgerError
 from reperform.consensus.audit.population import draw
 from reperform.consensus.audit.replays import Event, Job, Outcome, Replays
-from reperform.consensus.audit.run import Evidence, Examination, Source, read_evidence
+from reperform.consensus.audit.run import Examination, Source
 from reperform.evidence.audit.answers import Broken, NotHeld, Opened
 from reperform.evidence.audit.draw import Drawn
 from reperform.evidence.audit.examined import Examined
+from reperform.evidence.audit.exhibit import Exhibit, open_exhibit
 from reperform.evidence.ballot import Reason
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
@@ -129,13 +130,15 @@ def test_every_way_to_deviate_is_found_for_what_it_is(bank: Bank, tmp_path: Path
         assert ledger.events() == [Event(5, "worker 1 was lost")]
         digests = {item.entry: settled.evidence for item, settled in ledger.unlike()}
     assert digests[erased] is None
-    kept = auditing.audit.folder.evidence / f"{lie:012d}.evidence"
+    kept = auditing.audit.folder.evidence / f"{lie:012d}.exhibit"
     assert kept.stat().st_mode & 0o077 == 0
     wanted = digests[lie]
     assert wanted is not None
-    assert read_evidence(kept, wanted) == Evidence(bank.files[lie], to_bytes(model(bank.files[lie].opening.input)))
-    with pytest.raises(MalformedError, match="not the evidence"):
-        read_evidence(kept, Digest(bytes(32)))
+    assert open_exhibit(kept.read_bytes(), wanted) == Exhibit(
+        bank.files[lie], to_bytes(model(bank.files[lie].opening.input))
+    )
+    with pytest.raises(MalformedError, match="not the exhibit"):
+        open_exhibit(kept.read_bytes(), Digest(bytes(32)))
 
 
 def test_what_is_not_answered_is_open_until_the_plan_says_it_is_missing(auditing: Auditing) -> None:
