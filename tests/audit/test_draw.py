@@ -294,3 +294,17 @@ def test_a_beacon_goes_into_the_seed(bank: Bank, tmp_path: Path) -> None:
     file = audit.folder.draw()
     other = _signed(bank, LEAD, replace(file.draw.parse(Draw), beacon=b"\x02"))
     assert open_draw(replace(file, draw=other), bank.rosters).seed != drawn.seed
+
+
+def test_who_copies_anothers_commitment_cannot_open_it(bank: Bank, tmp_path: Path) -> None:
+    audit = Audit(bank, tmp_path / "audit", LEAD, SECOND)
+    (mine,) = (each for each in audit.folder.commitments() if each.parse(NonceCommitment).node == bank.name(LEAD))
+    copied = replace(mine.parse(NonceCommitment), node=bank.name(SECOND))
+    audit.lead.join(_signed(bank, SECOND, copied))
+    audit.nonces.clear()
+    audit.announce()
+    audit.freeze()
+    frozen = open_freeze(audit.folder.freeze(), audit.folder.announcement(), bank.rosters)
+    reveal = Reveal(frozen.freeze_id, bank.name(SECOND), audit.folder.nonce())
+    with pytest.raises(MalformedError, match="did not commit to"):
+        open_reveal(_signed(bank, SECOND, reveal), frozen)
