@@ -13,6 +13,7 @@ import typer
 from ...consensus.audit.folder import AuditFolder
 from ...consensus.audit.lead import Lead
 from ...consensus.audit.lead import commit as commit_to
+from ...consensus.audit.population import size_of
 from ...evidence.audit.plan import NONCE_BYTES, Examination, Plan, open_plan, plan_id
 from ...evidence.audit.strata import Strata
 from ...evidence.digest import Digest
@@ -123,10 +124,12 @@ def plan(
             "folder": str(folder),
             "plan": str(plan_id(AuditFolder(folder).plan())),
             "auditors": len(made.auditors),
+            "sample_at_most": size_of(made, None),
             "reveal_by": made.reveal_by,
             "answer_by": made.answer_by,
         },
         f"{folder / 'plan.dsse'}: fewer than {rate} deviate, with confidence {confidence}",
+        f"  {size_of(made, None):,} decisions are drawn at most" + ("" if made.strata is None else " of each stratum"),
         f"  nonces until {moment(made.reveal_by)}, the operator's answers until {moment(made.answer_by)}",
         *([] if len(made.auditors) == 1 else ["  give it to the other auditors, who run `reperform audit commit`"]),
     )
