@@ -5,11 +5,12 @@ One option for every command that uses a log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.progress import track
 
 from ..consensus.log.folder import FolderStorage
 from ..consensus.log.publisher import read_published
@@ -25,7 +26,7 @@ from ..evidence.roster import Log, Roster, RosterRefusedError
 from ..evidence.tlog.note import Note
 from ..evidence.tlog.tree import leaf_hash
 from ..evidence.witnessed import Witnessed
-from .output import moment
+from .output import moment, progress
 from .trust import read_rosters
 
 LogPlace = Annotated[
@@ -146,3 +147,9 @@ def account(witnessed: Witnessed) -> list[str]:
         f"  root       {checkpoint.root}",
         f"  witnessed  {by}{when}",
     ]
+
+
+def told(entries: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """A log's entries as they are read, with their progress on stderr where somebody watches."""
+    quiet = not progress.is_terminal
+    return iter(track(entries, "reading the log", size, console=progress, transient=True, disable=quiet))

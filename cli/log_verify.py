@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import track
 
 from ..consensus.log.committed import read_committed
 from ..consensus.log.fsck import Fsck
@@ -37,6 +36,7 @@ from .log_place import (
     read_shown,
     report,
     seen_by,
+    told,
 )
 from .output import NEGATIVE_VERDICT, AsJson, moment, progress, tell
 from .trust import RootsFile, RosterFiles
@@ -163,7 +163,7 @@ def _verify_log(reader: Reader, rosters: Sequence[Roster], as_json: bool) -> Non
     check = Fsck(reader, checkpoint)
     accounts = Accounts(checkpoint.origin, rosters, lambda size: root(size, prover.read(size)))
     faults, number = list[str](), 0
-    for index, entry in enumerate(_told(check.entries(), checkpoint.size)):
+    for index, entry in enumerate(told(check.entries(), checkpoint.size)):
         faults += map(_fault, accounts.take(index, entry).findings)
         number, faults = number + len(faults[SHOWN:]), faults[:SHOWN]  # of a log that is nothing but faults
     faults += [*map(_fault, accounts.missing()), *check.damages]
@@ -203,7 +203,7 @@ def fsck(log: LogPlace, roster: RosterFiles, roots: RootsFile, as_json: AsJson =
     storage, rosters = open_storage(log), read_epochs(roster, roots)
     _, committed = read_committed(storage, named_log(rosters[-1]).origin, log_keys_of(rosters))
     check = Fsck(storage, committed)
-    for _ in _told(check.entries(), committed.size):
+    for _ in told(check.entries(), committed.size):
         pass
     shown = read_published(storage)
     if shown is not None:
@@ -220,8 +220,3 @@ def fsck(log: LogPlace, roster: RosterFiles, roots: RootsFile, as_json: AsJson =
 def proof_of(file: Path) -> Path:
     """Where the proof of a document is, unless told otherwise."""
     return file.with_name(file.name + ".tlog-proof")
-
-
-def _told(entries: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The entries, with their progress on stderr where somebody watches."""
-    return iter(track(entries, "deriving the log from its entries", size, console=progress, transient=True))

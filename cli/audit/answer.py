@@ -22,7 +22,7 @@ from ...evidence.files import FileError, read_document, write_file
 from ...evidence.receipt import DecisionFile
 from ...evidence.roster import Roster
 from ..listening import Proxy, RequestsPerMinute, TlsCertificate, TlsKey, listening
-from ..log_place import LogPlace, open_reader, read_epochs
+from ..log_place import LogPlace, open_reader, read_epochs, told
 from ..log_writer import writing
 from ..output import AsJson, moment, tell
 from ..place import DocketAuthority, open_docket
@@ -30,7 +30,6 @@ from ..rounds import alone, start_log
 from ..trust import RootsFile, RosterFiles, now, read_keys
 from ..vault_key import VaultKeyCommand, VaultKeyFile, read_vault_key
 from ..watch import StillOpenError
-from .options import told
 
 if TYPE_CHECKING:
     from ...consensus.service.listen import Listening

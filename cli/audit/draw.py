@@ -17,10 +17,10 @@ from ...evidence.dsse import Envelope
 from ...evidence.encoding import MalformedError
 from ...evidence.files import read_document, write_file
 from ...evidence.keyfile import read_private
-from ..log_place import LogAuthority, LogPlace, open_reader, read_epochs
+from ..log_place import LogAuthority, LogPlace, open_reader, read_epochs, told
 from ..output import AsJson, moment, tell
 from ..trust import KeyFile, RootsFile, RosterFiles, now, read_keys
-from .options import Folder, table, told
+from .options import Folder, table
 
 
 def freeze(

@@ -15,11 +15,10 @@ from ...evidence.dsse import Envelope
 from ...evidence.files import read_document, write_file
 from ...evidence.roster import OrganisationRole
 from ...evidence.witnessed import open_checkpoint
-from ..log_place import LogAuthority, LogPlace, open_reader, read_epochs, read_shown
+from ..log_place import LogAuthority, LogPlace, open_reader, read_epochs, read_shown, told
 from ..output import AsJson, tell
 from ..trust import KeyFile, RootsFile, RosterFiles, read_keys
 from ..vault_key import VaultKeyCommand, VaultKeyFile, read_vault_key
-from .options import told
 
 
 def label(

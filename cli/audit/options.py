@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import track
 
 from ...evidence.audit.strata import ByAmount, ByModel, ByOutcome, Strata
 from ...evidence.encoding import MalformedError
 from ...evidence.roster import Node, Roster
-from ..output import progress
 
 Folder = Annotated[Path, typer.Argument(help="The lead's folder of this audit.", show_default=False)]
 Rate = Annotated[str, typer.Option(help="The tolerable rate of deviations, such as 0.01.", show_default=False)]
@@ -23,12 +21,6 @@ StrataText = Annotated[
     typer.Option("--strata", help="none, model, outcome, or amount:COLUMN:BOUND,BOUND; each is assured of by itself."),
 ]
 FirstEntry = Annotated[int, typer.Option("--from", min=0, help="The first entry of the log that it is about.")]
-
-
-def told(entries: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The entries of a log, with their progress on stderr where somebody watches."""
-    quiet = not progress.is_terminal
-    return iter(track(entries, "reading the log", size, console=progress, transient=True, disable=quiet))
 
 
 def parse_strata(text: str | None) -> Strata | None:

@@ -16,10 +16,10 @@ from ...evidence.audit.labels import labels_of
 from ...evidence.audit.report import open_report
 from ...evidence.files import write_file
 from ...evidence.roster import Roster
-from ..log_place import LogAuthority, open_reader, read_epochs
+from ..log_place import LogAuthority, open_reader, read_epochs, told
 from ..output import NEGATIVE_VERDICT, AsJson, tell
 from ..trust import RootsFile, RosterFiles
-from .options import Folder, told
+from .options import Folder
 
 
 def report(

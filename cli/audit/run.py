@@ -9,13 +9,13 @@ import typer
 
 from ...consensus.audit.conduct import Conduct
 from ...consensus.audit.folder import AuditFolder
-from ..log_place import LogAuthority, LogPlace, open_reader
+from ..log_place import LogAuthority, LogPlace, open_reader, told
 from ..output import NEGATIVE_VERDICT, AsJson
 from ..place import DocketAuthority, open_docket
 from ..trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
 from .draw import hexadecimal
 from .examine import Machines, Openings, Panel, desk_client, examine
-from .options import Folder, told
+from .options import Folder
 from .report import show
 
 Models = Annotated[list[Path] | None, typer.Option("--model", help="A pinned model; repeat for others.")]

@@ -16,12 +16,12 @@ from ...consensus.audit.conduct import Conduct
 from ...consensus.audit.folder import AuditFolder
 from ...evidence.audit.plan import Examination as By
 from ...evidence.files import make_folder
-from ..log_place import open_reader, read_epochs
+from ..log_place import open_reader, read_epochs, told
 from ..output import NEGATIVE_VERDICT, UNFINISHED, moment, tell
 from ..rounds import JsonLines, alone, start_log
 from ..trust import now, read_keys
 from .examine import Machines, Openings, Panel, desk_client, examine
-from .options import parse_strata, told
+from .options import parse_strata
 from .plan import Aim, Terms, make_plan
 from .report import write_page
 

@@ -14,9 +14,9 @@ from ...evidence.audit.attributes import sample_size
 from ...evidence.encoding import MalformedError
 from ...evidence.values import parse_canonical
 from ...evidence.witnessed import open_checkpoint
-from ..log_place import LogAuthority, open_reader, read_epochs, read_shown
+from ..log_place import LogAuthority, open_reader, read_epochs, read_shown, told
 from ..output import AsJson, tell
-from .options import Confidence, Expected, FirstEntry, Rate, StrataText, parse_strata, table, told
+from .options import Confidence, Expected, FirstEntry, Rate, StrataText, parse_strata, table
 
 
 def size(

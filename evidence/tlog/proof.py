@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ..encoding import MalformedError
+from .hashes import PATTERN, from_lines, to_lines
 from .note import MAX_BYTES, Note
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
-MAX_HASHES: Final = 63
 MAX_EXTRA: Final = 64 * 1024
 _HEAD: Final = re.compile(
-    re.escape(HEADER) + r"\n(?:extra ([A-Za-z0-9+/]+={0,2})\n)?index (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)"
+    re.escape(HEADER) + rf"\n(?:extra ([A-Za-z0-9+/]+={{0,2}})\n)?index (0|[1-9][0-9]{{0,18}})\n({PATTERN})"
 )
 
 
@@ -33,8 +33,7 @@ class Proof:
 
     def __str__(self) -> str:
         extra = "" if self.extra is None else f"extra {base64.b64encode(self.extra).decode()}\n"
-        hashes = "".join(f"{base64.b64encode(each).decode()}\n" for each in self.hashes)
-        return f"{HEADER}\n{extra}index {self.index}\n{hashes}\n{self.checkpoint.to_bytes().decode()}"
+        return f"{HEADER}\n{extra}index {self.index}\n{to_lines(self.hashes)}\n{self.checkpoint.to_bytes().decode()}"
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -52,9 +51,7 @@ class Proof:
             extra = None if match[1] is None else base64.b64decode(match[1], validate=True)
         except binascii.Error as error:
             raise MalformedError("a proof of inclusion has an extra line that is not in base64") from error
-        hashes = tuple(base64.b64decode(line) for line in match[3].split())
-        if len(hashes) > MAX_HASHES:
-            raise MalformedError(f"a proof of inclusion has at most {MAX_HASHES} hashes")
+        hashes = from_lines(match[3])
         if extra is not None and len(extra) > MAX_EXTRA:
             raise MalformedError(f"a proof of inclusion with more than {MAX_EXTRA} bytes besides it")
         proof = cls(int(match[2]), hashes, Note.parse(note), extra)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
 from ..encoding import MalformedError
+from .hashes import PATTERN, from_lines, to_lines
 from .note import MAX_BYTES, Note
 
-MAX_HASHES: Final = 63
 MAX_REQUEST: Final = MAX_BYTES + 4096
-_HEAD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n)*)")
+_HEAD: Final = re.compile(rf"old (0|[1-9][0-9]{{0,18}})\n({PATTERN})")
 
 
 def origin_hash(origin: str) -> str:
@@ -31,8 +30,7 @@ class Request:
 
     def to_bytes(self) -> bytes:
         """The body of the request."""
-        lines = "".join(f"{base64.b64encode(each).decode()}\n" for each in self.proof)
-        return f"old {self.old_size}\n{lines}\n".encode() + self.note.to_bytes()
+        return f"old {self.old_size}\n{to_lines(self.proof)}\n".encode() + self.note.to_bytes()
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -44,10 +42,9 @@ class Request:
             match = _HEAD.fullmatch(head.decode() + "\n")
         except UnicodeDecodeError as error:
             raise MalformedError("a request to a witness is not UTF-8 text") from error
-        hashes = () if match is None else tuple(base64.b64decode(line) for line in match[2].split())
-        if match is None or len(hashes) > MAX_HASHES:
+        if match is None:
             raise MalformedError("this is not a request as c2sp.org/tlog-witness has it")
-        request = cls(int(match[1]), hashes, Note.parse(note))
+        request = cls(int(match[1]), from_lines(match[2]), Note.parse(note))
         if request.to_bytes() != data:
             raise MalformedError("a request to a witness is not in its canonical form")
         return request

@@ -147,7 +147,7 @@ def _requests() -> Iterator[Attack]:
     yield "request_not_utf8", REQUEST.encode().replace(b"old 6", b"old\xff6"), "UTF-8", "it is text"
     yield "request_new", REQUEST.replace("old 6", "new 6"), what, "another request"
     many = REQUEST.replace("old 6\n", "old 6\n" + f"{HASH}\n" * 61)
-    yield "request_of_64_hashes", many, what, "c2sp.org/tlog-witness takes 63"
+    yield "request_of_64_hashes", many, "at most 63", "c2sp.org/tlog-witness takes 63"
     yield "request_hash_too_short", REQUEST.replace("old 6\n", "old 6\nAAAA\n"), what, "no hash"
     yield "request_without_blank_line", REQUEST.replace("\n\n", "\n", 1), what, "where does the proof end?"
     yield "request_with_a_hash_more", REQUEST.replace("old 6\n", f"old 6\n{HASH}\n"), "proof|proved", "proves nothing"
