@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +27,7 @@ ROOTS: Final = ("root-a", "root-b", "root-c")
 LOG: Final = "decision-log"
 ORIGIN: Final = "log.harbour.example/decisions"
 PATIENCE: Final = 60.0  # seconds, for a party to answer
+_LISTENING: Final = re.compile(r"listening at (http://[0-9.:]+)\b")
 
 # A reader who verifies needs no torch. Here it cannot be imported even where it is installed.
 WITHOUT_TORCH: Final = "import sys; sys.modules['torch'] = None; from reperform.cli.main import main; main()"
@@ -118,7 +119,6 @@ class Stage:
         """
         docket = ["docket", "run", "--docket", str(self.docket), "--key", str(self.key(DOCKET)), *self.trust()]
         commands = {(DOCKET, "log"): [*docket, "--interval", "0.05"]}
-        ports = dict(zip(PANEL, _free_ports(len(PANEL)), strict=True))
         for party in PANEL:
             home = self.home(party)
             shutil.copytree(model, home / "model")
@@ -126,15 +126,13 @@ class Stage:
             reperform("node", "init", str(home), "--organisation", party, "--key", str(self.key(party)), *given)
             config = ["--config", str(home / "node.toml")]
             commands[party, "log"] = ["node", "run", *config, "--interval", "0.05"]
-            commands[party, "witness.log"] = ["node", "witness", *config, "--listen", f"127.0.0.1:{ports[party]}"]
+            commands[party, "witness.log"] = ["node", "witness", *config, "--listen", "127.0.0.1:0"]
         self.docket.mkdir()
         processes = []
         try:
             for (party, name), command in commands.items():
                 processes.append(self._start(self.home(party) / name, command))
-            for port in ports.values():
-                _await(port)
-            yield [f"http://127.0.0.1:{port}" for port in ports.values()]
+            yield [_address(self.home(party) / "witness.log") for party in PANEL]
         finally:
             for process in processes:
                 process.terminate()
@@ -188,26 +186,14 @@ def _proof(decision: Path) -> Path:
     return decision.with_suffix(".tlog-proof")
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def _await(port: int) -> None:
-    """Until somebody listens there. Raises DemoError."""
+def _address(log: Path) -> str:
+    """Where a service listens, as it says when it does. Raises DemoError."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
+        found = _LISTENING.search(log.read_text(errors="replace"))
+        if found is not None:
+            return found[1]
+        time.sleep(0.05)
     raise DemoError("a witness does not answer")
 
 
