@@ -10,43 +10,32 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Thread
 from typing import Any, Final, TypeVar
 
 import grpc
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray._private import worker as ray_worker
+from ray.exceptions import RayError
 
 from .errors import PoolError
 
 T = TypeVar("T")
 
 ANSWER: Final = 20.0  # seconds for the head to answer
+CONNECT: Final = 120.0  # seconds to connect; Ray's client tries for one minute
 CONNECTS: Final = 3
+ESSENTIAL: Final = ("gcs_server", "raylet")
 # What Ray and its client raise where the cluster is not, or no longer; ValueError is grpc's for a closed channel.
 _GONE: Final = (OSError, RuntimeError, ValueError, RayError, grpc.RpcError)
 _GOES_ON: Final = "see that the cluster runs, and give the command again: what was settled is kept"
 
 
 def bounded(call: Callable[[], T], limit: float = ANSWER) -> T:
-    """What `call` gives, within `limit` seconds.
-
-    Raises PoolError if it does not come back, or Ray is not there. RayActorError and RayTaskError, which are about one
-    worker, pass.
-    """
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(call())
-        except BaseException as error:  # noqa: BLE001  # it is raised below, in the thread that asked
-            answer.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
+    """What `call` gives, within `limit` seconds. Raises PoolError if it does not come back, or Ray is not there."""
     try:
-        return answer.result(limit)
-    except (RayActorError, RayTaskError):
-        raise
+        return _in_time(call, limit)
     except TimeoutError as error:
         raise PoolError(f"the Ray cluster has not answered for {limit:.0f} seconds", advice=_GOES_ON) from error
     except _GONE as error:
@@ -60,7 +49,10 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         raise PoolError("this process is connected to Ray already", advice="a process has one pool at a time")
     try:
         try:
-            _connect(address, workers)
+            if address is None:
+                _start(workers)
+            else:
+                _in_time(partial(_connect, address), CONNECT)
         except Exception as error:  # Ray raises Exception itself for a node that does not start
             cause = f"no pool at {address or 'this machine'}: {_line(error)}"
             advice = "see that the cluster runs, and that RAY_AUTH_TOKEN_PATH has its token"
@@ -71,16 +63,33 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
             bounded(ray.shutdown)
 
 
-def _connect(address: str | None, workers: int | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-    if address is None:
-        # A workstation may have a RAY_ADDRESS; this pool is its own.
-        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-        return
+def _in_time(call: Callable[[], T], limit: float) -> T:
+    """What `call` gives, or raises. Raises TimeoutError; then it goes on in a thread that nobody waits for."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001  # it is raised below, in the thread that asked
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return answer.result(limit)
+
+
+def _start(workers: int | None) -> None:
+    """Ray's processes on this machine, which end with the thread that started them; Ray waits for them within limits.
+
+    A workstation may have a RAY_ADDRESS; this pool is its own.
+    """
+    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+
+
+def _connect(address: str) -> None:
     for attempt in range(1, CONNECTS + 1):
         try:
             with warnings.catch_warnings(action="ignore"):  # what they say comes as an error too
-                ray.init(address, **quiet)
+                ray.init(address, log_to_driver=False, configure_logging=False)
         except ConnectionAbortedError:
             # The head forks a server for each client, beside its own threads, and at times that is dead at birth.
             # Nothing has run yet, so asking again hides nothing.
@@ -88,6 +97,17 @@ def _connect(address: str | None, workers: int | None) -> None:
                 raise
         else:
             return
+
+
+def check_own_processes() -> None:
+    """Raises PoolError if Ray's processes that this one started have ended.
+
+    The head may be one of them, or does not notice for half a minute; then Ray ends this process without a word.
+    """
+    node = ray_worker._global_node
+    ended = [] if node is None else [name for name, _ in node.dead_processes() if name in ESSENTIAL]
+    if ended:
+        raise PoolError(f"Ray's process {ended[0]} on this machine has ended", advice=_GOES_ON)
 
 
 def processors(resource: str | None) -> int:

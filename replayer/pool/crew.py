@@ -15,8 +15,9 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from .batches import Batch, Held
-from .cluster import bounded, connected, processors
+from .cluster import ANSWER, bounded, check_own_processes, connected, processors
 from .errors import PoolError
+from .replaying import Answer
 from .shared import SharedModel
 from .worker import ENVIRONMENT, Whereabouts, Worker
 
@@ -67,7 +68,8 @@ class Crew:
         self._start = start
         self._asked = time.monotonic()
         self.members: list[Member] = []
-        size = workers or processors(resource)
+        there = processors(resource)
+        size = workers or there
         self._replacements = 8 + 2 * size
         for _ in range(size):
             self._hire()
@@ -81,7 +83,8 @@ class Crew:
         """Give a batch to a worker."""
         if not member.under_way:
             member.since = time.monotonic()
-        member.under_way.append((member.actor.replay.remote(batch.model, batch.inputs()), batch))
+        reference = bounded(partial(member.actor.replay.remote, batch.model, batch.inputs()))
+        member.under_way.append((reference, batch))
 
     def wait(self) -> list[Member]:
         """Who has something to say: is ready, has answers, or is lost. Nobody, after a moment. Raises PoolError."""
@@ -93,23 +96,22 @@ class Crew:
         done, _ = bounded(lambda: ray.wait(list(first), num_returns=len(first), timeout=0))
         if not done:
             done, _ = bounded(lambda: ray.wait(list(first), timeout=BEAT))
+        check_own_processes()
         if time.monotonic() - self._asked > HEAD_EVERY:
             processors(self._resource)
             self._asked = time.monotonic()
         return [first[reference] for reference in done]
 
-    def fetch(self, reference: Any) -> Any:
-        """What a reference that is done gives. Raises LostError for a lost worker, PoolError for one that failed."""
-        try:
-            return bounded(lambda: _get(reference))
-        except RayTaskError as error:
-            raise PoolError(f"a worker failed: {_cause(error)}") from error
-
     def welcome(self, member: Member) -> None:
-        """Take in a worker that says it is ready. Raises as fetch does."""
-        self.fetch(member.coming)
-        member.where = self.fetch(member.actor.whereabouts.remote())
+        """Take in a worker that is done with starting. Raises LostError if it is gone, PoolError if it failed."""
+        member.where = _fetch(member, member.coming)
         member.coming = None
+
+    def answers(self, member: Member) -> list[Answer]:
+        """What came out of the first batch of a worker that is done with it. Raises as welcome does."""
+        reference, _ = member.under_way[0]
+        answers: list[Answer] = _fetch(member, reference)
+        return answers
 
     def dismiss(self, member: Member) -> bool:
         """End a worker for good, and start another one in its place, unless too many were. Whether one is."""
@@ -123,7 +125,8 @@ class Crew:
 
     def _hire(self) -> None:
         actor: Any = bounded(self._make.remote)
-        self.members.append(Member(actor, actor.prepare.remote(self._shared), time.monotonic() + self._start))
+        coming = bounded(partial(actor.prepare.remote, self._shared))
+        self.members.append(Member(actor, coming, time.monotonic() + self._start))
 
     def _assemble(self) -> None:
         """Wait until all are ready."""
@@ -148,14 +151,17 @@ def crew(address: str | None, models: Sequence[Path], workers: int | None, resou
         yield Crew(models, workers, resource)
 
 
-def _get(reference: Any) -> Any:
-    try:
-        return ray.get(reference, timeout=60)
-    except (RayTaskError, GetTimeoutError):
-        raise
-    except RayError as error:  # the worker, its machine, or what it left there
-        raise LostError(type(error).__name__) from error
+def _fetch(member: Member, reference: Any) -> Any:
+    """What a worker's reference gives that is done."""
 
+    def get() -> Any:
+        try:
+            return ray.get(reference, timeout=ANSWER)
+        except GetTimeoutError:
+            raise
+        except RayTaskError as error:
+            raise PoolError(f"the {member} failed: {' '.join(str(error.cause).split()):.300}") from error
+        except RayError as error:  # the worker, its machine, or what it left there
+            raise LostError(type(error).__name__) from error
 
-def _cause(error: RayTaskError) -> str:
-    return f"{' '.join(str(error.cause).split()):.300}"
+    return bounded(get)

@@ -43,6 +43,8 @@ class SharedTensor:
 
     def tensor(self) -> torch.Tensor:
         """The tensor, in place."""
+        if not self.data.size:  # torch does not view nothing as another type
+            return torch.empty(self.shape, dtype=TORCH_DTYPE[self.dtype])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch warns that nobody may write there: nobody does
             return torch.from_numpy(self.data).view(TORCH_DTYPE[self.dtype]).reshape(self.shape)

@@ -41,13 +41,8 @@ class Worker:
         torch.set_num_threads(1)
         self._models: dict[Digest, PinnedModel] = {}
 
-    def whereabouts(self) -> Whereabouts:
-        """Where it came to run."""
-        context = ray.get_runtime_context()
-        return Whereabouts(context.get_node_id(), socket.gethostname(), os.getpid())
-
-    def prepare(self, shared: Mapping[Digest, Sequence[Any]]) -> None:
-        """Pass the self-test, and check and load the models; each comes as a list of one reference.
+    def prepare(self, shared: Mapping[Digest, Sequence[Any]]) -> Whereabouts:
+        """Pass the self-test, and check and load the models; each comes as a list of one reference. Where that was.
 
         Raises a ReperformError for a machine that does not compute portable-1, or a model that is not the named one.
         """
@@ -58,6 +53,7 @@ class Worker:
             if model.model_id != name:
                 raise ModelError(f"the pool holds model {model.model_id.short()} as {name.short()}")
             self._models[name] = model
+        return Whereabouts(ray.get_runtime_context().get_node_id(), socket.gethostname(), os.getpid())
 
     def replay(self, model: Digest, inputs: Sequence[bytes]) -> list[Answer]:
         """One answer for each input."""
