@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from reperform.cli.audit.answer import entering
 from reperform.consensus.audit.answers import Holdings
 from reperform.consensus.audit.desk import Desk, Enter, NotAnAuditError, UnknownDrawError, parse_position
@@ -35,6 +32,7 @@ from reperform.tests.audit.bank import HOUR, LEAD, SECOND, Audit, Bank
 from reperform.tests.audit.office import Office
 from reperform.tests.audit.test_draw import quiet
 from reperform.tests.audit.test_labels import Stratified, labels_of
+from reperform.tests.serving import serving
 from reperform.tests.world import BANK, World
 
 
@@ -44,21 +42,9 @@ def office(bank: Bank, tmp_path: Path) -> Office:
     return Office(tmp_path / "office", bank, rate="0.02", confidence="0.99")
 
 
-@contextmanager
-def serving(make: Callable[[], Desk], enter: Enter | None = None) -> Iterator[str]:
+def at_desk(make: Callable[[], Desk], enter: Enter | None = None) -> AbstractContextManager[str]:
     """The address of a desk in a thread of the test."""
-    app = create_app(Service(make, enter, Buckets(10**6)))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    return serving(create_app(Service(make, enter, Buckets(10**6))))
 
 
 def said(envelope: Envelope) -> dict[int, bytes | NotHeld]:
@@ -219,7 +205,7 @@ def test_a_position_is_an_entry() -> None:
 
 
 def test_over_http_a_draw_is_handed_in_and_answered(office: Office) -> None:
-    with serving(office.desk) as url:
+    with at_desk(office.desk) as url:
         answers = f"{url}/v1/draws/{office.drawn.draw_id}/answers"
         assert httpx.get(answers).status_code == 404
         for _ in range(2):
@@ -242,19 +228,19 @@ def test_over_http_a_draw_is_handed_in_and_answered(office: Office) -> None:
     ],
 )
 def test_hostile_bodies_are_refused(office: Office, path: str, body: bytes, status: int) -> None:
-    with serving(office.desk, lambda _: pytest.fail("nothing is entered")) as url:
+    with at_desk(office.desk, lambda _: pytest.fail("nothing is entered")) as url:
         assert httpx.post(f"{url}/v1/{path}", content=body).status_code == status
 
 
 @pytest.mark.parametrize("path", ["x", "0" * 64 + "0", "A" * 64, "%2e%2e", "0" * 64 + "?after=-2"])
 def test_hostile_names_are_refused(office: Office, path: str) -> None:
     draw, _, query = path.partition("?")
-    with serving(office.desk) as url:
+    with at_desk(office.desk) as url:
         assert httpx.get(f"{url}/v1/draws/{draw}/answers?{query}").status_code in (400, 404)
 
 
 def test_a_second_draw_is_a_conflict_and_a_forged_one_a_bad_request(office: Office) -> None:
-    with serving(office.desk) as url:
+    with at_desk(office.desk) as url:
         httpx.post(f"{url}/v1/draws", content=to_bytes(office.file)).raise_for_status()
         second = httpx.post(f"{url}/v1/draws", content=to_bytes(another_draw(office)))
         assert (second.status_code, "another draw" in second.text) == (409, True)
@@ -271,7 +257,7 @@ def test_what_is_the_operators_own_trouble_is_told_to_nobody(office: Office, cap
     def broken(_: bytes) -> NotHeld:
         raise VaultBrokenError("the disk in room 5 is full")
 
-    with serving(lambda: office.desk(find=broken)) as url:
+    with at_desk(lambda: office.desk(find=broken)) as url:
         httpx.post(f"{url}/v1/draws", content=to_bytes(office.file)).raise_for_status()
         answer = httpx.get(f"{url}/v1/draws/{office.drawn.draw_id}/answers")
     assert answer.status_code == 503
@@ -298,7 +284,7 @@ def test_a_sample_that_takes_long_is_asked_for_again_and_drawn_once(
         desk.__class__ = Slow
         return desk
 
-    with serving(make) as url, httpx.Client() as client:
+    with at_desk(make) as url, httpx.Client() as client:
         statuses: list[int] = []
         while not statuses or statuses[-1] == 503:
             answer = client.post(f"{url}/v1/draws", content=to_bytes(office.file))
@@ -322,7 +308,7 @@ def announced(office: Office, *auditors: str) -> Envelope:
 def test_an_announcement_is_entered_into_the_log_once(office: Office) -> None:
     enter = entering(str(office.at / "log"), office.at / "log.key", office.bank.rosters)
     announcement, size = announced(office, LEAD, SECOND), len(office.bank.world.ledger.entries)
-    with serving(office.desk, enter) as url:
+    with at_desk(office.desk, enter) as url:
         for _ in range(2):
             answer = httpx.post(f"{url}/v1/announcements", content=to_bytes(announcement))
             assert (answer.status_code, answer.text) == (200, f"{size}\n")
@@ -357,14 +343,14 @@ def test_who_is_off_the_newest_roster_begins_no_audit(office: Office) -> None:
 
 
 def test_a_desk_without_the_logs_key_enters_nothing(office: Office) -> None:
-    with serving(office.desk) as url:
+    with at_desk(office.desk) as url:
         answer = httpx.post(f"{url}/v1/announcements", content=to_bytes(announced(office)))
         assert (answer.status_code, "does not write to the log" in answer.text) == (404, True)
 
 
 def test_a_log_that_somebody_else_writes_to_is_tried_again_later(office: Office) -> None:
     enter = entering(str(office.at / "log"), office.at / "log.key", office.bank.rosters)
-    with serving(office.desk, enter) as url, office.holdings().reader.alone():  # type: ignore[attr-defined]
+    with at_desk(office.desk, enter) as url, office.holdings().reader.alone():  # type: ignore[attr-defined]
         answer = httpx.post(f"{url}/v1/announcements", content=to_bytes(announced(office)))
         assert answer.status_code == 503
 

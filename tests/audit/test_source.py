@@ -25,7 +25,7 @@ from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
 from reperform.tests.audit.bank import LEAD, Bank
 from reperform.tests.audit.office import Office
-from reperform.tests.audit.test_desk import announced, serving
+from reperform.tests.audit.test_desk import announced, at_desk
 from reperform.tests.audit.test_draw import quiet
 from reperform.tests.world import BANK
 
@@ -47,7 +47,7 @@ def signed(office: Office, *answers: Answer, draw: Digest | None = None, by: str
 
 @contextmanager
 def asking(office: Office, make: Callable[[], Desk] | None = None) -> Iterator[DeskAnswers]:
-    with serving(make or office.desk) as url:
+    with at_desk(make or office.desk) as url:
         yield DeskAnswers(DeskClient(Remote(url)), office.file, folder_of(office))
 
 

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import httpx
 import pytest
-import uvicorn
 from reperform.consensus.log.fsck import Fsck
 from reperform.consensus.log.prover import Prover
 from reperform.consensus.log.publisher import Publisher, read_published
 from reperform.consensus.log.remote import Remote
 from reperform.consensus.log.sequencer import create, sequencing
 from reperform.consensus.log.service import create_app
-from reperform.consensus.log.storage import Reader, Storage, StorageError
+from reperform.consensus.log.storage import Storage, StorageError
 from reperform.consensus.service.quota import Buckets
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.tlog.checkpoint import parse_checkpoint
 from reperform.evidence.tlog.tiles import decode_bundle
 from reperform.evidence.tlog.tree import check_inclusion, leaf_hash
 from reperform.tests.log.conftest import ORIGIN
+from reperform.tests.serving import serving
 
 ENTRIES = [b"entry %d" % number for number in range(700)]
-
-
-@contextmanager
-def serving(reader: Reader) -> Iterator[str]:
-    """The address of a service, in a thread of the test."""
-    server = uvicorn.Server(uvicorn.Config(create_app(reader, Buckets(10**6)), log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture
@@ -54,7 +35,7 @@ def address(storage: Storage, keys: KeyRing) -> Iterator[str]:
         for first, last in ((0, 100), (100, 600), (600, 700)):
             sequencer.append(ENTRIES[first:last])
             publisher.publish(sequencer.checkpoint)
-    with serving(storage) as served:
+    with serving(create_app(storage, Buckets(10**6))) as served:
         yield served
 
 
@@ -119,7 +100,7 @@ def test_a_storage_that_does_not_answer_is_not_a_log_without_tiles() -> None:
         def read(self, path: str, limit: int) -> bytes | None:
             raise StorageError(f"{path} {limit}: /secret/place is gone")
 
-    with serving(Broken()) as address:
+    with serving(create_app(Broken(), Buckets(10**6))) as address:
         for path in ("checkpoint", "tile/0/000"):
             answer = httpx.get(f"{address}/{path}")
             assert answer.status_code == 503

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,9 +15,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import uvicorn
 from reperform.consensus.service.quota import Buckets
 from reperform.replayer.witness.service import Service, create_app
+from reperform.tests.serving import serving
 from reperform.tests.witness.scene import NAME, Scene
 from reperform.tests.world import START
 
@@ -29,17 +28,8 @@ START_SECONDS = 30
 def running(scene: Scene, name: str = NAME, now: Callable[[], int] = lambda: START) -> Iterator[str]:
     """The address of a panel member's witness, in a thread."""
     service = Service(lambda: scene.witness(name), Buckets(10**6), nullcontext, now)
-    server = uvicorn.Server(uvicorn.Config(create_app(service), log_config=None, timeout_graceful_shutdown=1))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with serving(create_app(service)) as address:
+        yield address
 
 
 @contextmanager
