@@ -1,9 +1,11 @@
-"""What examining a sample costs: replays in this process and in a pool, alone and in batches.
+"""What an audit costs: replays in this process and in a pool, alone and in batches; a whole one; its memory.
 
-    python bench/audit.py [--json]
+    python bench/audit.py [--json] [--long]
 
 Everything is measured in one run on one machine, what is compared in turn, medians. All workers have one thread: this
 process is measured with one too. Models: the mortgage scorer, and the sentence encoder where its texts are named.
+`audit_seconds` is one audit in one process (whole_audit.py). `peak_mb_by_population` are fresh processes
+(populations.py), with --long for a million decisions too.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from typing import Any, Final
 
 import torch
 from reperform.bench.machine import machine
+from reperform.bench.populations import LONG, POPULATIONS, peaks
 from reperform.bench.timing import in_turn
+from reperform.bench.whole_audit import whole_audit
 from reperform.consensus.audit.replays import Job, Outcome, Replays
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import to_bytes
@@ -106,6 +110,7 @@ def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--long", action="store_true", help="measure a million decisions too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     begun = time.perf_counter()
@@ -116,6 +121,8 @@ def main() -> None:
         receipt = World(folder / "world").decision().receipt.parse(Receipt)
         body: dict[str, Any] = {"machine": machine()}
         body |= rates(folder, receipt) | batched(folder, receipt) | peak()
+        body |= whole_audit(folder / "audit", folder / "mortgage")
+        body["peak_mb_by_population"] = peaks(folder, (*POPULATIONS, LONG) if options.long else POPULATIONS)
     body["seconds"] = time.perf_counter() - begun
     if options.json:
         print(json.dumps(body))

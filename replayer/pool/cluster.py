@@ -6,6 +6,7 @@ call has a limit here, and the head is asked now and then whether it is there.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -21,11 +22,14 @@ from ray.exceptions import RayError
 
 from .errors import PoolError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 ANSWER: Final = 20.0  # seconds for the head to answer
 CONNECT: Final = 120.0  # seconds to connect; Ray's client tries for one minute
 CONNECTS: Final = 3
+STARTS: Final = 2
 ESSENTIAL: Final = ("gcs_server", "raylet")
 # What Ray and its client raise where the cluster is not, or no longer; ValueError is grpc's for a closed channel.
 _GONE: Final = (OSError, RuntimeError, ValueError, RayError, grpc.RpcError)
@@ -82,7 +86,17 @@ def _start(workers: int | None) -> None:
 
     A workstation may have a RAY_ADDRESS; this pool is its own.
     """
-    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        except Exception as error:
+            # A head that is slow to come up is given up by Ray; as with a client, nothing has run yet.
+            if attempt == STARTS:
+                raise
+            log.warning("Ray did not start on this machine: %s; starting it again", _line(error))
+            bounded(ray.shutdown)
+        else:
+            return
 
 
 def _connect(address: str) -> None:
@@ -105,7 +119,7 @@ def check_own_processes() -> None:
     The head may be one of them, or does not notice for half a minute; then Ray ends this process without a word.
     """
     node = ray_worker._global_node
-    ended = [] if node is None else [name for name, _ in node.dead_processes() if name in ESSENTIAL]
+    ended: list[str] = [] if node is None else [name for name, _ in node.dead_processes() if name in ESSENTIAL]
     if ended:
         raise PoolError(f"Ray's process {ended[0]} on this machine has ended", advice=_GOES_ON)
 

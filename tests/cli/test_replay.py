@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,22 @@ def test_an_edited_answer_and_a_model_that_is_not_here_end_with_status_1(
     assert said["decisions"][2]["cause"].startswith("model: this pool has no copy of model")
     told = reperform("replay", *files, "--model", "model", *TRUST, at=tmp_path).stdout
     assert "MISMATCH      edited.decision: claimed decline" in told
+
+
+def test_a_pool_of_processes_says_what_this_process_says(world: World, pinned: Path, tmp_path: Path) -> None:
+    edited = naming(world, PinnedModel.load(pinned).model_id)
+    (tmp_path / "edited.decision").write_bytes(to_bytes(edited))
+    command = ("replay", "edited.decision", "0.decision", "1.decision", "--model", "model", *TRUST, "--json")
+    inline = reperform(*command, at=tmp_path)
+    alone = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+    local = reperform(*command, "--pool", "local", "--workers", "1", at=tmp_path, **alone)
+    assert (local.returncode, local.stdout) == (inline.returncode, inline.stdout), local.stderr
+    assert json.loads(local.stdout)["findings"] == {"MATCH": 2, "MISMATCH": 1, "INDETERMINATE": 0}
+    assert local.stderr == ""
 
 
 @pytest.mark.usefixtures("world")

@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import ray
@@ -19,7 +19,7 @@ from reperform.evidence.digest import Digest
 from reperform.replayer.pool import crew as crews
 from reperform.replayer.pool.crew import Crew
 from reperform.replayer.pool.replaying import Answer
-from reperform.replayer.pool.worker import Worker
+from reperform.replayer.pool.worker import Whereabouts, Worker
 
 POISON = b"an input that no process survives"
 LIMIT = 120.0  # seconds after which a test that hangs has failed
@@ -38,13 +38,13 @@ class Fragile(Worker):
 class Miscalculating(Worker):
     """A worker on a machine that does not compute portable-1."""
 
-    def prepare(self, shared: object) -> None:
+    def prepare(self, shared: Mapping[Digest, Sequence[Any]]) -> Whereabouts:
         """As Worker says."""
         from reperform.executor import selftest
 
         honest = selftest.answers
         selftest.answers = lambda: ((name, answer[::-1]) for name, answer in honest())
-        super().prepare(shared)  # type: ignore[arg-type]
+        return super().prepare(shared)
 
 
 class MakeCrew(Protocol):

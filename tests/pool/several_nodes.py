@@ -2,7 +2,7 @@
 
     python -m reperform.tests.pool.several_nodes PORT RESOURCE...
 
-A head without processors, whose client server has the port, and one node with one processor for each resource. It says
+Nodes with one processor and one of the resources each. The first is the head, whose client server has the port. It says
 `ready`; each line on its stdin is the id of a node to be killed, or `head`, and it answers `gone`. It ends with its
 stdin, and its nodes with it.
 """
@@ -18,12 +18,16 @@ STORE = 100 * 2**20  # bytes of a node's object store
 
 def main() -> None:
     """Start, and obey."""
-    port, *resources = sys.argv[1:]
+    port, first, *others = sys.argv[1:]
     cluster = Cluster(shutdown_at_exit=True)
     head = cluster.add_node(
-        num_cpus=0, include_dashboard=False, object_store_memory=STORE, ray_client_server_port=int(port)
+        num_cpus=1,
+        include_dashboard=False,
+        object_store_memory=STORE,
+        ray_client_server_port=int(port),
+        resources={first: 1},
     )
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE, resources={name: 1}) for name in resources]
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE, resources={name: 1}) for name in others]
     print("ready", flush=True)
     for line in sys.stdin:
         (victim,) = [head] if line.strip() == "head" else [node for node in nodes if node.node_id == line.strip()]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.util.client import worker as client
 from reperform.consensus.audit.replays import Job, Outcome
 from reperform.evidence.values import Record
 from reperform.executor.model import PinnedModel
@@ -39,7 +40,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Nodes:
-    """A cluster in a process of its own (several_nodes.py): two nodes of an organisation, and one of another."""
+    """A cluster in a process of its own (several_nodes.py): the head is another organisation's, two nodes are ours."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -51,9 +52,9 @@ class Nodes:
             "-m",
             "reperform.tests.pool.several_nodes",
             port,
-            OURS,
-            OURS,
             "reperform:Another House",
+            OURS,
+            OURS,
         ]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -147,7 +148,9 @@ def _kill_node(nodes: Nodes, victim: Whereabouts) -> None:
     gone(victim.process)
 
 
-def test_a_cluster_that_is_not_there_is_no_pool(mortgage: Path) -> None:
+def test_a_cluster_that_is_not_there_is_no_pool(mortgage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "INITIAL_TIMEOUT_SEC", 0.2)
+    monkeypatch.setattr(client, "MAX_TIMEOUT_SEC", 0.2)
     with (
         pytest.raises(PoolError, match=r"no pool at ray://127\.0\.0\.1:9"),
         in_time(),
