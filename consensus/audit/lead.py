@@ -26,6 +26,7 @@ from ...evidence.audit.plan import (
     commit_nonce,
     open_announcement,
     open_commitment,
+    open_plan,
     plan_id,
 )
 from ...evidence.audit.strata import ByAmount, ByOutcome
@@ -68,10 +69,11 @@ class Lead:
         """Sign a plan, and commit to a nonce under it."""
         roster = named_roster(self._rosters, plan.roster)
         envelope = self._sign(plan, roster)
+        open_plan(envelope, roster)  # nothing is written of a plan that nobody would take
         if not self._folder.has("nonce"):
             self._folder.write_nonce(token_bytes(NONCE_BYTES))
         self._folder.write("plan.dsse", envelope)
-        self.join(commit(envelope, self._folder.nonce(), self._keys, roster))
+        self._commit(roster)
 
     def join(self, commitment: Envelope) -> None:
         """Take in an auditor's commitment."""
@@ -83,8 +85,10 @@ class Lead:
     def announce(self) -> Envelope:
         """Join plan and commitments. Raises NotYetError while one is missing."""
         if not self._folder.has("announcement.dsse"):
-            envelope, commitments = self._folder.plan(), self._folder.commitments()
+            envelope = self._folder.plan()
             plan = envelope.parse(Plan)
+            self._commit(named_roster(self._rosters, plan.roster))
+            commitments = self._folder.commitments()
             here = {commitment.parse(NonceCommitment).node for commitment in commitments}
             if missing := [name for name in plan.auditors if name not in here]:
                 raise NotYetError(f"auditor {missing[0].short()} has not committed to a nonce yet")
@@ -100,6 +104,7 @@ class Lead:
         announcement = self.announce()
         if not self._folder.has("freeze.dsse"):
             announced = open_announcement(announcement, self._rosters)
+            self._check_time(announced.plan)
             freeze = Freeze(announced.announcement, self._proof(announcement, reader), self._labels(announced))
             envelope = self._sign(freeze, announced.roster)
             open_freeze(envelope, announcement, self._rosters)
@@ -108,9 +113,10 @@ class Lead:
 
     def reveal(self) -> None:
         """Reveal the lead's own nonce."""
-        frozen = open_freeze(self._folder.freeze(), self._folder.announcement(), self._rosters)
-        reveal = new_reveal(frozen, self._keys.signing.public.key_id, self._folder.nonce())
-        self.take(self._sign(reveal, frozen.announced.roster))
+        node = self._keys.signing.public.key_id
+        if not self._folder.has(f"reveals/{node}.dsse"):
+            frozen = open_freeze(self._folder.freeze(), self._folder.announcement(), self._rosters)
+            self.take(self._sign(new_reveal(frozen, node, self._folder.nonce()), frozen.announced.roster))
 
     def take(self, reveal: Envelope) -> None:
         """Take in an auditor's nonce."""
@@ -123,6 +129,7 @@ class Lead:
             announcement, freeze, now = self._folder.announcement(), self._folder.freeze(), self._clock()
             frozen = open_freeze(freeze, announcement, self._rosters)
             reveals, plan = self._folder.reveals(), frozen.announced.plan
+            self._check_time(plan)
             if len(reveals) < len(plan.auditors) and now < plan.reveal_by:
                 raise NotYetError(f"{len(plan.auditors) - len(reveals)} auditors have not revealed their nonce yet")
             draw = self._sign(Draw(frozen.freeze_id, tuple(reveals), beacon, now), frozen.announced.roster)
@@ -130,6 +137,15 @@ class Lead:
             open_draw(file, self._rosters)
             self._folder.write("draw.audit", file)
         return open_draw(self._folder.draw(), self._rosters)
+
+    def _commit(self, roster: Roster) -> None:
+        """The lead's own commitment, unless it is here: whoever died after the plan goes on with this."""
+        if not self._folder.has(f"commitments/{self._keys.signing.public.key_id}.dsse"):
+            self.join(commit(self._folder.plan(), self._folder.nonce(), self._keys, roster))
+
+    def _check_time(self, plan: Plan) -> None:
+        if self._clock() >= plan.answer_by:
+            raise FolderError("the time for the operator's answers passed before the draw", advice="plan another audit")
 
     def _proof(self, announcement: Envelope, reader: Reader) -> str:
         note = read_published(reader)
