@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,12 +65,12 @@ class Panel:
     rosters: Sequence[Envelope]
 
 
-def desk_client(address: str, authority: Path | None) -> DeskClient:
-    """The operator's desk at an address."""
+def desk_client(address: str, authority: Path | None, pause: Callable[[float], None] = time.sleep) -> DeskClient:
+    """The operator's desk at an address; `pause` is called with seconds before it is asked again."""
     from ...consensus.audit.source import DeskClient
     from ...consensus.log.remote import Remote
 
-    return DeskClient(Remote(address, authority, what="the desk's address"))
+    return DeskClient(Remote(address, authority, what="the desk's address"), pause)
 
 
 def examine(conduct: Conduct, drawn: Drawn, openings: Openings, machines: Machines, panel: Panel) -> Account:

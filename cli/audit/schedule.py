@@ -14,7 +14,10 @@ import typer
 
 from ...consensus.audit.conduct import Conduct
 from ...consensus.audit.folder import AuditFolder
+from ...consensus.audit.lead import NotYetError
 from ...evidence.audit.plan import Examination as By
+from ...evidence.audit.plan import Plan
+from ...evidence.encoding import MalformedError
 from ...evidence.files import make_folder
 from ..log_place import open_reader, read_epochs, told
 from ..output import NEGATIVE_VERDICT, UNFINISHED, moment, tell
@@ -62,19 +65,19 @@ def schedule(
     if show:
         _show(table, as_json)
         return
-    with alone(table.folder / "lock"), Calendar(table.folder / CALENDAR) as calendar:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with alone(table.folder / ".lock"), Calendar(table.folder / CALENDAR) as calendar:
         alert = _silent if table.webhook is None else partial(_post, table.webhook)
-        scheduler = Scheduler(table, calendar, _conducting(table), alert, now)
-        alarming = _keep(scheduler, once)
+        alarming = _keep(Scheduler(table, calendar, _conducting(table, timetable, stop), alert, now), stop, once)
         waiting = bool(calendar.open_runs())
     raise typer.Exit(NEGATIVE_VERDICT if alarming else UNFINISHED if once and waiting else 0)
 
 
-def _keep(scheduler: Scheduler, once: bool) -> bool:
+def _keep(scheduler: Scheduler, stop: threading.Event, once: bool) -> bool:
     """Whether anything alarming ended."""
-    stop, alarming = threading.Event(), False
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    alarming = False
     while not stop.is_set():
         alarming |= any(run.alarming for run in scheduler.step())
         if once:
@@ -83,8 +86,24 @@ def _keep(scheduler: Scheduler, once: bool) -> bool:
     return alarming
 
 
-def _conducting(table: Timetable) -> Conducts:
+def _conducting(table: Timetable, path: Path, stop: threading.Event) -> Conducts:
     keys, rosters = read_keys(table.key), read_epochs(table.roster, table.roots)
+    lead, newest = keys.signing.public.key_id, rosters[-1]
+
+    def planned(audit: Scheduled, due: int, first: int) -> Plan:
+        aim = Aim(audit.rate, audit.confidence, audit.expected, parse_strata(audit.strata), first, None)
+        terms = Terms(f"{audit.name}, {moment(due)}", By.POOL, None, audit.reveal_within, audit.answer_within)
+        return make_plan(newest, lead, (), aim, terms, now())
+
+    for audit in table.audit:  # what cannot be planned is told now, and not when it is due
+        try:
+            planned(audit, now(), 0)
+        except MalformedError as error:
+            raise MalformedError(f"{path}: audit {audit.name!r}: {error.cause}", advice=error.advice) from error
+
+    def pause(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise NotYetError("the service stops; it goes on when it is started again")
 
     from ...consensus.audit.schedule.scheduler import Conducted
 
@@ -92,11 +111,8 @@ def _conducting(table: Timetable) -> Conducts:
         here = AuditFolder(folder)
         conducted = Conduct(here, keys, rosters, open_reader(table.log, table.log_ca), now, told)
         if not here.has("plan.dsse"):
-            lead, newest = keys.signing.public.key_id, rosters[-1]
-            aim = Aim(audit.rate, audit.confidence, audit.expected, parse_strata(audit.strata), first, None)
-            terms = Terms(f"{audit.name}, {folder.name}", By.POOL, None, audit.reveal_within, audit.answer_within)
-            conducted.lead.plan(make_plan(newest, lead, (), aim, terms, now()))
-        client = desk_client(table.desk, table.desk_ca)
+            conducted.lead.plan(planned(audit, int(folder.name), first))
+        client = desk_client(table.desk, table.desk_ca, pause)
         drawn = conducted.draw(None, client)
         frozen(drawn.frozen.range.stop)
         account = examine(

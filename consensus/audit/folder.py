@@ -16,7 +16,7 @@ from ...evidence.documents import Document, to_bytes
 from ...evidence.dsse import Envelope
 from ...evidence.errors import ReperformError
 from ...evidence.files import make_folder, read_document, write_file
-from ...evidence.keyfile import read_private, write_private
+from ...evidence.keyfile import read_private
 
 D = TypeVar("D", bound=Document)
 
@@ -93,9 +93,10 @@ class AuditFolder:
         return read_private(self.path / "nonce")
 
     def write_nonce(self, nonce: bytes) -> None:
-        """Keep a nonce, readable for this user alone. Raises KeyFileError if there is one."""
-        make_folder(self.path)
-        write_private(self.path / "nonce", nonce)
+        """Keep a nonce, readable for this user alone. Raises FolderError if there is one, FileError."""
+        if self.has("nonce"):
+            raise FolderError(f"{self.path / 'nonce'} exists", advice="an auditor commits to one nonce")
+        write_file(self.path / "nonce", nonce, mode=0o600)
 
     def _read(self, name: str, cls: type[D], advice: str) -> D:
         path = self.path / name

@@ -22,8 +22,9 @@ CREATE TABLE audit (name TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT; -- ti
 CREATE TABLE run (
     name TEXT NOT NULL REFERENCES audit,
     due INTEGER NOT NULL,
+    entered INTEGER NOT NULL,
     state TEXT NOT NULL,
-    end INTEGER,             -- behind the last entry of the log that it covers
+    end INTEGER,             -- behind the last entry of the log that it froze
     told INTEGER NOT NULL,   -- whether whoever must know was told
     PRIMARY KEY (name, due)
 ) STRICT;
@@ -90,23 +91,29 @@ class Calendar:
         )
         return int(since)
 
-    def enter(self, name: str, due: Iterable[int]) -> None:
+    def enter(self, name: str, due: Iterable[int], now: int) -> None:
         """Enter due times, all at once: the last is open, those before it were missed."""
         *missed, last = due
-        rows = [*((name, time, State.MISSED, 0) for time in missed), (name, last, State.OPEN, 0)]
+        rows = [*((name, time, now, State.MISSED) for time in missed), (name, last, now, State.OPEN)]
         with self._translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany("INSERT INTO run VALUES (?, ?, ?, NULL, ?)", rows)
+                self._connection.executemany("INSERT INTO run VALUES (?, ?, ?, ?, NULL, 0)", rows)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def entered(self, run: Run) -> int:
+        """When a run was entered: after an absence that is later than it was due."""
+        ((entered,),) = self._rows("SELECT entered FROM run WHERE name = ? AND due = ?", run.name, run.due)
+        return int(entered)
+
     def covered(self, name: str) -> int:
-        """Up to which entry of the log earlier audits of this name cover it."""
-        ((end,),) = self._rows("SELECT coalesce(max(end), 0) FROM run WHERE name = ?", name)
+        """Up to which entry of the log earlier audits of this name cover it. What was refused covers nothing."""
+        question = "SELECT coalesce(max(end), 0) FROM run WHERE name = ? AND state <> ?"
+        ((end,),) = self._rows(question, name, State.REFUSED)
         return int(end)
 
     def cover(self, run: Run, end: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -54,19 +55,27 @@ class Scheduler:
         self._conduct = conduct
         self._alert = alert
         self._clock = clock
-        self._said: dict[Run, str] = {}
+        self._said: dict[tuple[Run, int], str] = {}
 
     def step(self) -> list[Run]:
-        """Enter what came due, go on with what is open, tell what ended; the runs that ended and were told now."""
+        """Enter what came due, go on with what is open, tell what ended; the runs that ended, and were not told before.
+
+        Raises CalendarError. Whatever else goes wrong with a run is logged, and tried again in the next step.
+        """
         audits = {audit.name: audit for audit in self._timetable.audit}
         for audit in audits.values():
-            due = audit.due_between(self._calendar.since(audit.name, self._clock()), self._clock())
-            if due:
-                self._calendar.enter(audit.name, due)
+            now = self._clock()
+            if due := audit.due_between(self._calendar.since(audit.name, now), now):
+                self._calendar.enter(audit.name, due, now)
         for run in self._calendar.open_runs():
             if run.name in audits:
                 self._go_on(run, audits[run.name])
-        return self._tell()
+            else:
+                self._say(logging.WARNING, run, "it left the timetable; put it back, and it goes on")
+        ended = self._calendar.untold()
+        for run in ended:
+            self._tell(run)
+        return ended
 
     def folder(self, run: Run) -> Path:
         """Where a run keeps everything."""
@@ -79,30 +88,31 @@ class Scheduler:
             )
         except NotYetError as error:
             self._say(logging.INFO, run, error.cause)
-        except ReperformError as error:
-            deadline = run.due + 60_000 * (audit.reveal_within + audit.answer_within) + GIVE_UP
-            if self._clock() > deadline:
-                self._calendar.end(run, State.REFUSED)
+        except (ReperformError, OSError) as error:
             self._say(logging.WARNING, run, str(error))
+            deadline = self._calendar.entered(run) + 60_000 * (audit.reveal_within + audit.answer_within)
+            if self._clock() > deadline + GIVE_UP:
+                self._calendar.end(run, State.REFUSED)
         else:
             self._calendar.end(run, State.REACHED if conducted.reached else State.NOT_REACHED)
 
-    def _tell(self) -> list[Run]:
-        told = []
-        for run in self._calendar.untold():
-            level = logging.ERROR if run.alarming else logging.INFO
-            self._say(level, run, f"ended: {run.state}; {self.folder(run)}")
-            try:
-                self._alert(run, self.folder(run))
-            except ReperformError as error:
-                self._say(logging.WARNING, run, f"nobody could be told: {error.cause}")  # next time
-                continue
+    def _tell(self, run: Run) -> None:
+        level = logging.ERROR if run.alarming else logging.INFO
+        self._say(level, run, f"ended: {run.state}; {self.folder(run)}")
+        try:
+            self._alert(run, self.folder(run))
+        except ReperformError as error:
+            self._say(logging.WARNING, run, f"nobody could be told: {error.cause}")  # next time
+        else:
             self._calendar.tell(run)
-            told.append(run)
-        return told
 
     def _say(self, level: int, run: Run, what: str) -> None:
         """Once, as long as it is the same."""
-        if self._said.get(run) != what:
-            self._said[run] = what
-            log.log(level, "audit %s, due %d: %s", run.name, run.due, what)
+        if self._said.get((run, level)) != what:
+            self._said[run, level] = what
+            log.log(level, "audit %s, due %s: %s", run.name, _moment(run.due), what)
+
+
+def _moment(due: int) -> str:
+    """A due time as people read it."""
+    return datetime.fromtimestamp(due / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -16,6 +16,7 @@ from ....evidence.encoding import MalformedError
 from ....evidence.files import read_file
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+CRON_FIELDS: Final = 5
 MAX_DUE: Final = 100_000  # times that are looked at after a long absence
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Scheduled:
 
     def due(self, after: int) -> Iterator[int]:
         """The times at which it is due after a time; milliseconds since 1970, ascending. Raises MalformedError."""
+        if len(self.cron.split()) != CRON_FIELDS:
+            raise MalformedError(f"{self.cron!r} is no cron expression", advice="write five fields, as in 0 6 1 * *")
         try:
             times = CronSim(self.cron, datetime.fromtimestamp(after / 1000, UTC))
         except CronSimError as error:
