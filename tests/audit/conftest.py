@@ -1,11 +1,13 @@
-"""A bank with a log."""
+"""A bank with a log; and a firm, which is a bank and its auditors by their commands."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from reperform.tests.audit.bank import Bank
+from reperform.tests.audit.firm import Firm, open_firm
 
 
 @pytest.fixture
@@ -17,3 +19,16 @@ def bank(tmp_path: Path) -> Bank:
         if number == 20:
             bank.give_up()
     return bank
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A firm, made once."""
+    return open_firm(tmp_path_factory.mktemp("firm")).at
+
+
+@pytest.fixture
+def firm(opened: Path, tmp_path: Path) -> Firm:
+    """A firm of the test's own."""
+    shutil.copytree(opened, tmp_path / "firm")
+    return Firm(tmp_path / "firm")

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
-import pytest
 from reperform.cli.trust import now
 from reperform.consensus.audit.schedule.calendar import Calendar
-from reperform.tests.audit.firm import BANK, DECISIONS, LOG, TRUST, Firm, open_firm, quiet
+from reperform.tests.audit.firm import BANK, DECISIONS, LOG, TRUST, Firm, quiet
 from reperform.tests.cli.run import refused, reperform
 
 RUN = ("--log", "log", "--key", "auditor.key", "--model", "model")
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A firm, made once."""
-    return open_firm(tmp_path_factory.mktemp("firm")).at
-
-
-@pytest.fixture
-def firm(opened: Path, tmp_path: Path) -> Firm:
-    """A firm of the test's own."""
-    shutil.copytree(opened, tmp_path / "firm")
-    return Firm(tmp_path / "firm")
 
 
 def test_two_auditors_draw_and_the_operator_answers_by_files(firm: Firm) -> None:
