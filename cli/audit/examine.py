@@ -109,7 +109,7 @@ def _by_panel(conduct: Conduct, ledger: Ledger, drawn: Drawn, machines: Machines
 
 
 def _watch(ledger: Ledger, settled: Iterator[int]) -> None:
-    with Progress(console=progress, transient=True) as bar:
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
         total = ledger.drawn()
         task = bar.add_task("examining", total=total, completed=total - ledger.left())
         for number in settled:

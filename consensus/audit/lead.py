@@ -73,7 +73,7 @@ class Lead:
         if not self._folder.has("nonce"):
             self._folder.write_nonce(token_bytes(NONCE_BYTES))
         self._folder.write("plan.dsse", envelope)
-        self._commit(roster)
+        self._commit(plan, roster)
 
     def join(self, commitment: Envelope) -> None:
         """Take in an auditor's commitment."""
@@ -87,7 +87,7 @@ class Lead:
         if not self._folder.has("announcement.dsse"):
             envelope = self._folder.plan()
             plan = envelope.parse(Plan)
-            self._commit(named_roster(self._rosters, plan.roster))
+            self._commit(plan, named_roster(self._rosters, plan.roster))
             commitments = self._folder.commitments()
             here = {commitment.parse(NonceCommitment).node for commitment in commitments}
             if missing := [name for name in plan.auditors if name not in here]:
@@ -138,9 +138,9 @@ class Lead:
             self._folder.write("draw.audit", file)
         return open_draw(self._folder.draw(), self._rosters)
 
-    def _commit(self, roster: Roster) -> None:
+    def _commit(self, plan: Plan, roster: Roster) -> None:
         """The lead's own commitment, unless it is here: whoever died after the plan goes on with this."""
-        if not self._folder.has(f"commitments/{self._keys.signing.public.key_id}.dsse"):
+        if self._keys.signing.public.key_id == plan.lead and not self._folder.has(f"commitments/{plan.lead}.dsse"):
             self.join(commit(self._folder.plan(), self._folder.nonce(), self._keys, roster))
 
     def _check_time(self, plan: Plan) -> None:
