@@ -23,6 +23,7 @@ from reperform.tests.cli.run import refused, reperform
 from reperform.tests.world import World
 
 RUN = ("audit", "run", "november", *LOG, "--key", "auditor.key", "--model", "model", *TRUST, "--json")
+AT_MOST = 100  # seconds
 FILES = (*RUN, "--answers", "answers")
 
 # Before the ledger, in the middle of the examination, at its end, and before the report.
@@ -50,7 +51,7 @@ def finished(firm: Firm, *arguments: str, dies: str = "", room: int | None = Non
 
     return run(
         command(*arguments, dies=dies), cwd=firm.at, env=quiet(), capture_output=True, text=True, check=False,
-        timeout=120, preexec_fn=limit,
+        timeout=AT_MOST, preexec_fn=limit,
     )  # fmt: skip
 
 
@@ -135,11 +136,11 @@ def test_an_operator_that_dies_in_the_middle_is_asked_again(november: November) 
     with running(firm, *desk, dies="consensus.audit.record:Record.accept") as first:
         listening(first)
         with running(firm, *RUN, "--desk", f"http://{place}") as auditing:
-            assert first.wait() == -signal.SIGKILL
+            assert first.wait(AT_MOST) == -signal.SIGKILL
             with running(firm, *desk, dies="consensus.audit.record:Record.release") as second:
-                assert second.wait() == -signal.SIGKILL
+                assert second.wait(AT_MOST) == -signal.SIGKILL
             with running(firm, *desk):
-                out, err = auditing.communicate()
+                out, err = auditing.communicate(timeout=AT_MOST)
     assert facts(CompletedProcess([], auditing.returncode, out, err)) == calm
     shown = reperform("audit", "answered", "--desk", "desk", "--json", at=firm.at)
     assert [each["what"] for each in json.loads(shown.stdout)["released"]].count("opening") == DECISIONS - 1

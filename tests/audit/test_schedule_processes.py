@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess, Popen, run
@@ -19,6 +20,7 @@ from reperform.tests.audit.firm import listening as address_of
 from reperform.tests.audit.hook import listening
 from reperform.tests.cli.run import refused
 
+AT_MOST = 100  # seconds
 MINUTE, DAY = 60_000, 86_400_000  # milliseconds
 ONCE = ("audit", "schedule", "timetable.toml", "--once")
 NOBODY = "http://127.0.0.1:1"
@@ -118,12 +120,15 @@ def test_a_service_that_is_killed_at_any_moment_conducts_each_due_audit_once(fir
 def until(process: Popen[str], what: str) -> None:
     """Wait for a line of a service's log."""
     assert process.stderr is not None
-    lines = []
-    while line := process.stderr.readline():
-        lines.append(line)
-        if what in line:
-            return
-    raise AssertionError("".join(lines))
+    lines: list[str] = []
+    watch = threading.Timer(AT_MOST, process.kill)  # a service that never says it fails the test
+    watch.start()
+    try:
+        while not lines or what not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], "".join(lines)
+    finally:
+        watch.cancel()
 
 
 def test_a_service_waits_for_a_desk_that_is_away_and_is_the_only_one(firm: Firm) -> None:
@@ -136,7 +141,7 @@ def test_a_service_waits_for_a_desk_that_is_away_and_is_the_only_one(firm: Firm)
             until(service, "asking again")
             assert "in use by another process" in refused(run_once(firm))
             service.send_signal(signal.SIGTERM)  # while it asks
-            assert service.wait() == 0
+            assert service.wait(AT_MOST) == 0
         with firm.started(*ONCE[:3]) as service:
             until(service, "asking again")
             with firm.started("audit", "answer", "--listen", place, *BANK, *LOG, "--log-key", "log.key",
@@ -146,7 +151,7 @@ def test_a_service_waits_for_a_desk_that_is_away_and_is_the_only_one(firm: Firm)
                 firm.publish()
                 until(service, "ended: reached")
                 service.send_signal(signal.SIGTERM)
-                assert service.wait() == 0
+                assert service.wait(AT_MOST) == 0
     assert [each["state"] for each in heard] == ["reached"]
     assert shown(firm) == [(due, "reached")]
 
