@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ from reperform.evidence.roster import Suite
 from reperform.tests.audit.bank import HOUR, Audit, Bank
 from reperform.tests.audit.firm import BANK, DECISIONS, LOG, TRUST, Firm, listening, quiet
 from reperform.tests.cli.run import refused, reperform
+from reperform.tests.room import within
 from reperform.tests.world import World
 
 RUN = ("audit", "run", "november", *LOG, "--key", "auditor.key", "--model", "model", *TRUST, "--json")
@@ -43,15 +43,9 @@ def command(*arguments: str, dies: str = "") -> list[str]:
 
 def finished(firm: Firm, *arguments: str, dies: str = "", room: int | None = None) -> CompletedProcess[str]:
     """A command that has run to its end, if it came to it. `room`: no file grows beyond so many bytes."""
-
-    def limit() -> None:
-        if room is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-
     return run(
-        command(*arguments, dies=dies), cwd=firm.at, env=quiet(), capture_output=True, text=True, check=False,
-        timeout=AT_MOST, preexec_fn=limit,
+        within(room, command(*arguments, dies=dies)), cwd=firm.at, env=quiet(), capture_output=True, text=True,
+        check=False, timeout=AT_MOST,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from reperform.evidence.receipt import Abandonment, AbandonReason, Receipt, open
 from reperform.evidence.roster import Log, RosterRefusedError
 from reperform.executor.journal import Entry, Journal, JournalError
 from reperform.tests.protocol.executors import ORIGIN, executor_of, tree_hash, vault_of
+from reperform.tests.room import within
 from reperform.tests.world import BANK, START, World
 
 SCRIPT: Final = Path(__file__).with_name("killed_executor.py")
@@ -31,18 +31,8 @@ BATCH: Final = 2
 
 def decide(world: World, statement: int | str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
     """Decide one batch in a process that is killed at a statement, or cannot write files beyond `limit` bytes."""
-
-    def full() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(
-        [sys.executable, SCRIPT, world.folder, str(statement), str(BATCH)],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=full,
-    )
+    command = [sys.executable, str(SCRIPT), str(world.folder), str(statement), str(BATCH)]
+    return subprocess.run(within(limit, command), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
