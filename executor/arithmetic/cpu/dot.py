@@ -228,10 +228,10 @@ def _round(  # noqa: PLR0917
 @kernel
 def _ask_for_results(row: int, left: int, width: int, out: Array) -> None:
     """Have the memory fetched to which the next tile's results will go."""
+    right = min(left + width, out.shape[1])
     for r in range(row, min(row + ROWS, len(out))):
-        results = out[r]
-        for j in range(left, min(left + width, out.shape[1]), LINE // 4):
-            prefetch_to_write(results, j)
+        for place in range(r * out.shape[1] + left, r * out.shape[1] + right, LINE // 4):
+            prefetch_to_write(out, place)
 
 
 @kernel

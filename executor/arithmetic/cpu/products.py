@@ -18,7 +18,7 @@ from . import float64, int16
 from .compile import allocating_kernel, kernel
 from .int16 import combined
 from .integers import NOT_FINITE, PRECISION, Array, scale
-from .tiles import HAS_INT16_DOT, ROWS, Ahead
+from .tiles import HAS_INT16_DOT, LINE, ROWS, Ahead, prefetch_to_read
 
 VARIABLE: Final = "REPERFORM_PRODUCT"
 
@@ -70,6 +70,8 @@ def pack_rows(product: int, rows: Array, out: Array, scales: Array) -> bool:
     digits = out.view(np.int32)
     for r in range(rows.shape[0]):
         row = rows[r]
+        for place in range(row.size, 2 * row.size, LINE // 4):  # have the next one fetched meanwhile, if there is one
+            prefetch_to_read(row, place)
         power = scale(row)
         if power == NOT_FINITE:
             return False
