@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .compile import allocating_kernel, kernel, parallel_kernel, threads
 from .functions import exp_row, rsqrt
-from .heads import BLOCK, COLUMNS, More, Packed, more, pack_query, packed, stride, sums
+from .heads import BLOCK, COLUMNS, More, Packed, fetch, more, pack_query, packed, stride, sums
 from .integers import NOT_FINITE, PRECISION, Array, factor, nearest, power_above, room, rounded
 from .tiles import ROWS
 from .weights import Weighed, raise_for, units, weigh
@@ -192,6 +192,7 @@ def _tile(  # noqa: PLR0912, PLR0917
     longest = min(tokens, last) if causal else tokens
     for r in range(rows):
         powers[r] = pack_query(q[first + r, head], r, asked)
+        fetch(q, last + r, head)  # for the next tile
         if powers[r] == NOT_FINITE:
             return _NOT_FINITE
     for panel in range((longest + COLUMNS - 1) // COLUMNS):

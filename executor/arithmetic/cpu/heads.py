@@ -13,11 +13,14 @@ import numpy as np
 from . import float64
 from .compile import allocating_kernel, kernel
 from .integers import NOT_FINITE, Array, factors, integer, room, scale
-from .tiles import NARROW, ROWS
+from .tiles import LINE, NARROW, ROWS, prefetch_to_read
 
 COLUMNS, BLOCK = NARROW.columns, NARROW.block
 stride = float64.stride
 _multiply = NARROW.multiply
+
+# Tokens ahead of the one that is packed whose components are fetched: no two of one head are neighbours in memory.
+_AHEAD = 8
 
 # Blocks after which exact sums move from float64 to int64.
 _EXACT = 8192 // BLOCK
@@ -71,12 +74,22 @@ def _integers(row: Array, power: float, out: Array) -> None:
 
 
 @kernel
+def fetch(tokens: Array, token: int, head: int) -> None:
+    """Have one head of one of tokens [T, H, D] fetched, soon to be read; it need not exist."""
+    depth = tokens.shape[2]
+    first = (token * tokens.shape[1] + head) * depth
+    for place in range(first, first + depth, LINE // 4):
+        prefetch_to_read(tokens, place)
+
+
+@kernel
 def _pack_keys(k: Array, head: int, rows: Array, out: Array, scales: Array) -> bool:
     """Each key a column under its own scale; rows [COLUMNS, D] is room to work in."""
     tokens, depth = scales.size, k.shape[2]
     for first in range(0, tokens, COLUMNS):
         for c in range(min(COLUMNS, tokens - first)):
             key = k[first + c, head]
+            fetch(k, first + c + _AHEAD, head)
             power = scale(key)
             if power == NOT_FINITE:
                 return False
@@ -94,6 +107,7 @@ def _pack_values(v: Array, head: int, out: Array, scales: Array) -> bool:
     """Each component of the values a column, each value under its own scale (step 4)."""
     for j in range(scales.size):
         value = v[j, head]
+        fetch(v, j + _AHEAD, head)
         power = scale(value)
         if power == NOT_FINITE:
             return False
