@@ -159,9 +159,10 @@ def artanh_part(u: Any) -> Any:
         (exponential.LOG1P, artanh_part, "0", mpmath.fraction(1, 9)),
         (trigonometric.SIN, lambda w: (mpmath.sin(mpmath.sqrt(w)) / mpmath.sqrt(w) - 1) / w, "0", "2.468"),
         (normal.ERF, lambda v: mpmath.erf(mpmath.sqrt(8 + 8 * v)) / mpmath.sqrt(8 + 8 * v), "-1", "1"),
+        (normal.NORMAL, lambda v: mpmath.erf(mpmath.sqrt(8 + 8 * v)) / (8 * mpmath.sqrt(1 + v)), "-1", "1"),
         (normal.TAIL, lambda s: scaled_tail(6 * (1 + s) / (1 - s)), "-1", mpmath.fraction(17, 41)),
     ],
-    ids=["EXP", "LOG", "LOG1P", "SIN", "ERF", "TAIL"],
+    ids=["EXP", "LOG", "LOG1P", "SIN", "ERF", "NORMAL", "TAIL"],
 )
 def test_coefficients_are_those_of_the_interpolant(
     coefficients: tuple[float, ...], exact: Callable[[Any], Any], low: Any, high: Any
