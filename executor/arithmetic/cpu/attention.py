@@ -18,9 +18,9 @@ from torch import Tensor
 from .compile import allocating_kernel, kernel, parallel_kernel, threads
 from .functions import exp_row, rsqrt
 from .heads import BLOCK, COLUMNS, More, Packed, fetch, more, pack_query, packed, stride, sums
-from .integers import NOT_FINITE, PRECISION, Array, factor, nearest, power_above, room, rounded
+from .integers import NOT_FINITE, PRECISION, SHIFTED, Array, factor, nearest, power_above, room, rounded, shifted
 from .tiles import ROWS
-from .weights import Weighed, raise_for, units, weigh
+from .weights import UNITS, Weighed, raise_for, weigh
 
 _NOT_FINITE, _UNDECIDED = int(Weighed.NOT_FINITE), int(Weighed.UNDECIDED)
 _UNIT, _UNIT40 = 2.0**-PRECISION, 2.0**-40
@@ -108,13 +108,14 @@ def _weigh_values(weights: Array, value_scales: Array, place: int, products: Arr
     for j in range(weights.size):
         products[j] = np.float64(weights[j]) * value_scales[j]
         peak = max(peak, np.float64(products[j]).view(np.int64))  # in the order of the products, none negative
-        total += units(weights[j])
+        total += shifted(weights[j], UNITS)
+    total -= weights.size * SHIFTED
     power = power_above(np.int64(peak).view(np.float64))
     by = factor(power, PRECISION)
     for start in range(0, weights.size, BLOCK):
         mine, integers = products[start : min(start + BLOCK, weights.size)], tile[start // BLOCK, place]
         for j in range(mine.size):
-            integers[j] = nearest(mine[j] * by)
+            integers[j] = nearest(mine[j], by)
     return np.float64(total) * _UNIT40, power
 
 

@@ -53,12 +53,6 @@ def factor(power: float, bits: int) -> float:
 
 
 @kernel
-def nearest_bits(value: float) -> np.int64:
-    """The integer nearest to a float64 of abs ≤ 2^51, ties to even, as int64."""
-    return np.int64(np.float64(value + _SHIFT64).view(np.int64) - _SHIFT64_BITS)
-
-
-@kernel
 def shifted(value: float, by: float) -> np.int64:
     """The integer nearest to value·by, for a power of two that loses nothing, plus SHIFTED; abs ≤ 2^51, ties to even.
 
@@ -68,9 +62,9 @@ def shifted(value: float, by: float) -> np.int64:
 
 
 @kernel
-def nearest(value: float) -> float:
-    """The integer nearest to a float64 of abs ≤ 2^51, ties to even: the sum has no bits for less than one."""
-    return (value + _SHIFT64) - _SHIFT64
+def nearest(value: float, by: float) -> float:
+    """The integer nearest to value·by, as `shifted` gives it: the sum has no bits for less than one."""
+    return fma(value, by, _SHIFT64) - _SHIFT64  # type: ignore[no-any-return]
 
 
 @kernel

@@ -12,10 +12,10 @@ from torch import Tensor
 from ..errors import NonFiniteError, undecided
 from .compile import allocating_kernel, kernel, parallel_kernel, tasks_for
 from .functions import exp_row, log_row
-from .integers import Array, nearest_bits
+from .integers import SHIFTED, Array, shifted
 
 # The weights e^t, which are at most 1, are counted in units of 2^-40.
-_UNITS, _UNIT = 2.0**40, 2.0**-40
+UNITS, _UNIT = 2.0**40, 2.0**-40
 
 _MAGNITUDE, _INFINITY = 0x7FFFFFFF, 0x7F800000
 
@@ -52,18 +52,12 @@ def weigh(row: Array) -> int:
 
 
 @kernel
-def units(weight: np.float32) -> np.int64:
-    """The integer nearest to u·2^40."""
-    return nearest_bits(np.float64(weight) * _UNITS)
-
-
-@kernel
 def count(weights: Array) -> np.int64:
     """The sum of the integers nearest to u·2^40, for weights u of float32 from 0 to 1."""
     total = np.int64(0)
     for i in range(weights.size):
-        total += units(weights[i])
-    return total
+        total += shifted(weights[i], UNITS)
+    return np.int64(total - weights.size * SHIFTED)
 
 
 def softmax(x: Tensor, dim: int) -> Tensor:
