@@ -70,8 +70,8 @@ ERF = (
 )
 _ERF_FARTHEST = 4.0
 
-# (Φ(x) - 1/2)/x as a polynomial in v = x²/16 - 1, the interpolant on [-1, 1], which ends at x = √32: the error of Φ(x) is
-# below 2^-47.8. QUICK_FARTHEST is √32 cut to a few bits.
+# (Φ(x) - 1/2)/x as a polynomial in v = x²/16 - 1, the interpolant on [-1, 1], which ends at x = √32: the error of Φ(x)
+# is below 2^-47.8. QUICK_FARTHEST is √32 cut to a few bits.
 NORMAL = (
     float.fromhex("0x1.fff7b294355a8p-4"),
     float.fromhex("-0x1.ff6b5dcd1e896p-5"),
