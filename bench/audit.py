@@ -43,7 +43,7 @@ from reperform.replayer.pool.on_ray import OnRay
 from reperform.tests.world import World
 
 ROUNDS: Final = 5
-DECISIONS: Final = 10_000  # mortgage decisions for a rate: seconds of work for two workers
+DECISIONS: Final = 40_000  # mortgage decisions for a rate: some six seconds of work for two workers
 TEXTS: Final = 128
 WORDS: Final = ("Income too low.", "The applicant's debts are too high for the income that was declared.")
 

@@ -17,7 +17,7 @@ WINDOW_JOBS: Final = 4096
 WINDOW_BYTES: Final = 64 * 1024 * 1024
 
 # A batch keeps a core busy for about a second; larger ones are not faster, and leave the last worker alone for longer.
-RECORDS: Final = 256
+RECORDS: Final = 512
 TEXT_BYTES: Final = 16 * 1024  # of padded texts: the longest, as often as there are texts
 
 # What each model that is held takes.
