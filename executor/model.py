@@ -17,7 +17,7 @@ from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput
 from ..evidence.values import DType, Input, Output, Record, Tensor, Text
 from .arithmetic.nan_free import NAN_FREE
 from .arithmetic.operations import TABLE
-from .arithmetic.prepared import PREPARED
+from .arithmetic.prepared import PREPARED, Preparation
 from .graph import Graph
 from .graph_json import from_json
 from .interpreter import Observer, Program, RunError
@@ -36,9 +36,11 @@ RECORDS_AT_ONCE: Final = 4096
 TEXTS_AT_ONCE: Final = 32
 
 
-def portable_program(graph: Graph, weights: Mapping[str, torch.Tensor]) -> Program:
+def portable_program(
+    graph: Graph, weights: Mapping[str, torch.Tensor], prepared: Mapping[str, Preparation] = PREPARED
+) -> Program:
     """The graph bound to portable-1; `weights`, by the manifest's tensor names, say the device. Raises RunError."""
-    return Program(graph, weights, TABLE, PREPARED, NAN_FREE)
+    return Program(graph, weights, TABLE, prepared, NAN_FREE)
 
 
 class ModelError(ReperformError):
@@ -109,8 +111,11 @@ class PinnedModel:
         return cls.of(Folder(directory))
 
     @classmethod
-    def of(cls, parts: Parts) -> PinnedModel:
-        """Check the parts of a pinned model. Raises as `load` does. The parts must not change afterwards."""
+    def of(cls, parts: Parts, prepared: Mapping[str, Preparation] = PREPARED) -> PinnedModel:
+        """Check the parts of a pinned model. Raises as `load` does. The parts must not change afterwards.
+
+        prepared: how weights are made ready, if not by each process for itself.
+        """
         manifest = read_manifest(parts)
         if manifest.execution_class is not ExecutionClass.PORTABLE_1:
             raise ModelError(
@@ -121,7 +126,8 @@ class PinnedModel:
         files = {entry.name: _checked(parts, entry, Domain.FILE) for entry in manifest.files}
         _check_signature(manifest, graph)
         weights = check_weights(WEIGHTS, parts.tensors(), manifest.tensors)
-        return cls(manifest, manifest.model_id, portable_program(graph, weights), encoder(manifest.input, files))
+        program = portable_program(graph, weights, prepared)
+        return cls(manifest, manifest.model_id, program, encoder(manifest.input, files))
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """One output for each input, the same bits for any number and order of inputs.

@@ -36,7 +36,7 @@ class Member:
     """One worker, and its batches: the first is the one that it runs."""
 
     actor: Any
-    coming: Any  # the reference that answers when it is ready; None then
+    coming: Any  # the reference that answers when it has arrived, then when it is ready; None then
     deadline: float
     where: Whereabouts | None = None
     under_way: deque[tuple[Any, Batch]] = field(default_factory=deque)
@@ -54,7 +54,6 @@ class Crew:
     def __init__(self, models: Sequence[Path], workers: int | None, resource: str | None, start: float = START) -> None:
         shared = [SharedModel.of(folder) for folder in models]
         self.held: Held = {model.model_id: model.takes for model in shared}
-        # In a list, a reference is handed on, instead of the model: the worker fetches it itself, in limited time.
         self._shared = {model.model_id: [bounded(partial(ray.put, model), LOAD)] for model in shared}
         self._make = ray.remote(Worker).options(
             num_cpus=1,
@@ -64,6 +63,7 @@ class Crew:
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": ENVIRONMENT},
         )
+        self._made: dict[str, Any] = {}  # by node, the reference of its operands, which one of its workers makes
         self._resource = resource
         self._start = start
         self._asked = time.monotonic()
@@ -103,9 +103,20 @@ class Crew:
         return [first[reference] for reference in done]
 
     def welcome(self, member: Member) -> None:
-        """Take in a worker that is done with starting. Raises LostError if it is gone, PoolError if it failed."""
-        member.where = _fetch(member, member.coming)
-        member.coming = None
+        """A worker that has arrived loads the models; one that has loaded them is ready.
+
+        The first of a machine makes the weights ready for all of it. Raises LostError if the worker is gone, PoolError
+        if it failed.
+        """
+        answer = _fetch(member, member.coming)
+        if member.where is not None:
+            member.coming = None
+            return
+        member.where = answer
+        node = member.where.node
+        if node not in self._made:
+            self._made[node] = bounded(partial(member.actor.make.remote, self._shared))
+        member.coming = bounded(partial(member.actor.load.remote, self._shared, [self._made[node]]))
 
     def answers(self, member: Member) -> list[Answer]:
         """What came out of the first batch of a worker that is done with it. Raises as welcome does."""
@@ -116,6 +127,8 @@ class Crew:
     def dismiss(self, member: Member) -> bool:
         """End a worker for good, and start another one in its place, unless too many were. Whether one is."""
         self.members.remove(member)
+        if member.coming is not None and member.where is not None:  # perhaps it was making them
+            self._made.pop(member.where.node, None)
         bounded(lambda: ray.kill(member.actor, no_restart=True))
         if self._replacements:
             self._replacements -= 1
@@ -125,7 +138,7 @@ class Crew:
 
     def _hire(self) -> None:
         actor: Any = bounded(self._make.remote)
-        coming = bounded(partial(actor.prepare.remote, self._shared))
+        coming = bounded(actor.arrive.remote)
         self.members.append(Member(actor, coming, time.monotonic() + self._start))
 
     def _assemble(self) -> None:

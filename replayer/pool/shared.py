@@ -1,8 +1,8 @@
 """A pinned model in Ray's object store: put there once, and read in place by all workers of a machine.
 
-Weights are numpy arrays of the stored bytes, which Ray maps read-only into each worker. What a worker keeps as it was
-stored (an embedding, say) is then held once on a machine, however many workers it has; what it makes ready for exact
-products is its own. Every part is checked against the manifest by each worker, as if it came from a stranger's disk.
+Weights are numpy arrays of the stored bytes, which Ray maps read-only into each worker: held once on a machine,
+however many workers it has. What is made ready of them is too (operands.py). Every part is checked against the manifest
+by each worker, as if it came from a stranger's disk.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 import ray
@@ -38,13 +38,13 @@ class Fragile(Worker):
 class Miscalculating(Worker):
     """A worker on a machine that does not compute portable-1."""
 
-    def prepare(self, shared: Mapping[Digest, Sequence[Any]]) -> Whereabouts:
+    def arrive(self) -> Whereabouts:
         """As Worker says."""
         from reperform.executor import selftest
 
         honest = selftest.answers
         selftest.answers = lambda: ((name, answer[::-1]) for name, answer in honest())
-        return super().prepare(shared)
+        return super().arrive()
 
 
 class MakeCrew(Protocol):
