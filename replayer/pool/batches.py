@@ -16,7 +16,8 @@ from .replaying import Answer, Stopped
 WINDOW_JOBS: Final = 4096
 WINDOW_BYTES: Final = 64 * 1024 * 1024
 
-# A batch keeps a core busy for about a second; larger ones are not faster, and leave the last worker alone for longer.
+# A batch of texts keeps a core busy for about a second. Larger ones are not faster, and leave the last worker alone for
+# longer; smaller ones of records take more of the cores to hand out.
 RECORDS: Final = 512
 TEXT_BYTES: Final = 16 * 1024  # of padded texts: the longest, as often as there are texts
 
