@@ -47,17 +47,14 @@ class Nodes:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
         self.address = f"ray://127.0.0.1:{port}"
-        command = [
-            sys.executable,
-            "-m",
-            "reperform.tests.pool.several_nodes",
-            port,
-            "reperform:Another House",
-            OURS,
-            OURS,
-        ]
+        module = "reperform.tests.pool.several_nodes"
+        self._command = [sys.executable, "-m", module, port, "reperform:Another House", OURS, OURS]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, at its address."""
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         self._wait("ready")
 
@@ -103,7 +100,7 @@ def test_machines_of_nobody_are_no_pool(nodes: Nodes, mortgage: Path) -> None:
         pass
 
 
-def test_a_cluster_goes_on_without_a_node_and_stops_without_its_head(
+def test_a_cluster_goes_on_without_a_node_and_stops_without_its_head_until_that_is_there_again(
     nodes: Nodes, mortgage: Path, jobs: list[Job]
 ) -> None:
     """One story, because a cluster takes long to start."""
@@ -132,6 +129,14 @@ def test_a_cluster_goes_on_without_a_node_and_stops_without_its_head(
     assert 0 < len(settled) == len(set(settled)) < len(jobs)
     assert re.search("the connection to the Ray cluster is lost|has not answered", refusal.value.cause)
     assert "what was settled is kept" in refusal.value.advice
+
+    nodes.close()
+    nodes.start()
+    rest = [job for job in jobs if job.entry not in settled]
+    with in_time(), open_pool(nodes.address, [mortgage], resource=OURS) as pool:
+        outcomes, events = hear(pool, rest)
+    assert outcomes == {job.entry: expected[job.entry] for job in rest}
+    assert events == []
 
 
 def _killing(jobs: list[Job], kill: Callable[[], None]) -> Iterator[Job]:
