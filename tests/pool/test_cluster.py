@@ -114,6 +114,7 @@ def test_a_cluster_goes_on_without_a_node_and_stops_without_its_head_until_that_
         # By default one worker for each of the organisation's processors, and for no others.
         assert where == {node["NodeID"] for node in listed if OURS in node["Resources"]}
         assert len(where) == len(crew.members) == 2
+        assert all(OURS in _holds(member.actor) for member in crew.members)  # so that it was not by chance
 
         victim = crew.members[0].where
         assert victim is not None
@@ -137,6 +138,12 @@ def test_a_cluster_goes_on_without_a_node_and_stops_without_its_head_until_that_
         outcomes, events = hear(pool, rest)
     assert outcomes == {job.entry: expected[job.entry] for job in rest}
     assert events == []
+
+
+def _holds(actor: Any) -> Any:
+    """What Ray gave a worker, for it alone."""
+    asked = actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_assigned_resources())  # type: ignore[no-untyped-call]
+    return ray.get(asked, timeout=60)
 
 
 def _killing(jobs: list[Job], kill: Callable[[], None]) -> Iterator[Job]:
