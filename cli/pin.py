@@ -15,17 +15,43 @@ from .output import AsJson, progress, tell
 
 
 def pin(
-    source: Annotated[str, typer.Argument(help="MODULE:FUNCTION; called with the output folder, it pins a model.")],
-    out: Annotated[Path, typer.Option(help="The new folder of the pinned model.", show_default=False)],
+    source: Annotated[str | None, typer.Argument(help="MODULE:FUNCTION; called with the new folder, it pins.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The new folder of the pinned model.")] = None,
+    inspect: Annotated[
+        Path | None, typer.Option("--inspect", metavar="FOLDER", help="Check and show a pinned model instead.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Pin a model: a graph of named operations, weights and preprocessing as data, under one model id.
 
     Example: reperform pin reperform.examples.mortgage.train:train_and_pin --out models/mortgage
 
+    Example: reperform pin --inspect models/mortgage
+
     The function trains or loads a torch module and calls reperform.executor.pin.pin. It runs with your
-    rights: pin only code that you trust. Whoever replays needs none of it.
+    rights: pin only code that you trust. Whoever replays needs none of it, nor does --inspect run any.
     """
+    if inspect is not None and source is None and out is None:
+        _show(inspect, as_json)
+    elif source is not None and out is not None and inspect is None:
+        _pin(source, out, as_json)
+    else:
+        raise MalformedError(
+            "what is to be done is not clear",
+            advice="give MODULE:FUNCTION and --out FOLDER to pin a model, or --inspect FOLDER to see one",
+        )
+
+
+def _show(folder: Path, as_json: bool) -> None:
+    from ..executor.model import PinnedModel
+    from .pin_inspect import as_data, as_lines
+
+    with progress.status(f"checking {folder}"):
+        model = PinnedModel.load(folder)
+    tell(as_json, as_data(model), *as_lines(model))
+
+
+def _pin(source: str, out: Path, as_json: bool) -> None:
     from ..executor.model import PinnedModel
 
     module_name, _, function_name = source.partition(":")

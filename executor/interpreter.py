@@ -103,6 +103,11 @@ class Program:
         self._done_after = _last_uses(graph)
 
     @property
+    def graph(self) -> Graph:
+        """What is run."""
+        return self._graph
+
+    @property
     def nbytes(self) -> int:
         """Memory that the weights hold, in bytes."""
         return sum(value.nbytes for value in self._weights.values())

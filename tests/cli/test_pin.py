@@ -1,0 +1,74 @@
+"""`reperform pin` and `pin --inspect`, as people type them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel
+from reperform.executor.weights import read_weights
+from reperform.tests.cli.run import refused, reperform
+from reperform.tests.engine.conftest import encoder, mortgage, once, wheels
+
+__all__ = ["encoder", "mortgage", "once", "wheels"]
+
+
+def test_a_model_is_shown_as_it_is(mortgage: Path, tmp_path: Path) -> None:
+    done = reperform("pin", "--inspect", mortgage, "--json", at=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    model, stored = PinnedModel.load(mortgage), read_weights(mortgage / WEIGHTS)
+    assert shown["model"] == str(model.model_id)
+    assert {t["name"]: t["shape"] for t in shown["tensors"]} == {name: list(t.shape) for name, t in stored.items()}
+    assert shown["parameters"] == sum(tensor.numel() for tensor in stored.values())
+    assert shown["bytes"] == sum(tensor.nbytes for tensor in stored.values())
+    nodes = json.loads((mortgage / GRAPH).read_text())["nodes"]
+    assert shown["graph"]["nodes"] == len(nodes)
+    assert shown["graph"]["operations"] == Counter(node["op"] for node in nodes)
+    assert [column["name"] for column in shown["input"]["columns"]] == [c.name for c in model.manifest.input.columns]  # type: ignore[union-attr]
+    rule = model.manifest.rule
+    assert rule is not None
+    assert shown["rule"] == {"at": rule.at, "at_or_above": rule.at_or_above, "below": rule.below}
+
+
+def test_people_see_what_it_takes_and_how_it_decides(mortgage: Path, tmp_path: Path) -> None:
+    done = reperform("pin", "--inspect", mortgage, at=tmp_path)
+    model = PinnedModel.load(mortgage)
+    lines = done.stdout.splitlines()
+    assert f"model id {model.model_id}" in lines
+    for column in model.manifest.input.columns:  # type: ignore[union-attr]
+        assert any(line.startswith(f"  {column.name}: {column.description}; ") for line in lines)
+    for tensor in model.manifest.tensors:
+        assert f"  {tensor.digest.short()}  {tensor.name}  {tensor.dtype}{list(tensor.shape)}" in lines
+    assert any(line.startswith("decides 'approve' where ") for line in lines), lines
+
+
+def test_a_model_of_texts_names_its_tokenizer(encoder: Path, tmp_path: Path) -> None:
+    done = reperform("pin", "--inspect", encoder, at=tmp_path)
+    manifest = PinnedModel.load(encoder).manifest
+    assert f"takes a text of at most {manifest.input.max_tokens:,} tokens of tokenizer.json" in done.stdout  # type: ignore[union-attr]
+    assert f"file {manifest.files[0].digest.short()}  tokenizer.json" in done.stdout.splitlines()
+
+
+def test_a_model_that_is_not_as_it_was_pinned_is_not_shown(mortgage: Path, tmp_path: Path) -> None:
+    shutil.copytree(mortgage, tmp_path / "model")
+    (tmp_path / "model" / GRAPH).write_bytes((mortgage / GRAPH).read_bytes() + b" ")
+    assert "graph.json is not the pinned one" in refused(reperform("pin", "--inspect", "model", at=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a:b"], ["--out", "x"], ["a:b", "--inspect", "x"], ["a:b", "--out", "x", "--inspect", "y"]],
+    ids=" ".join,
+)
+def test_one_thing_at_a_time(arguments: list[str], tmp_path: Path) -> None:
+    assert "give MODULE:FUNCTION and --out FOLDER" in refused(reperform("pin", *arguments, at=tmp_path))
+
+
+@pytest.mark.parametrize("source", ["nothing", "no.such:thing", "json:nothing", ":"])
+def test_what_cannot_be_imported_is_refused(source: str, tmp_path: Path) -> None:
+    assert "is not an importable MODULE:FUNCTION" in refused(reperform("pin", source, "--out", "x", at=tmp_path))
+    assert not (tmp_path / "x").exists()
