@@ -5,17 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from ..evidence.manifest import CategoryColumn, Manifest, NumberColumn, RecordInput, TensorEntry, TextInput
-from ..evidence.values import DType
 from ..executor.graph import Graph
 from ..executor.model import PinnedModel
-
-# Bytes of an element.
-_SIZE: Final = {
-    DType.F64: 8, DType.I64: 8, DType.F32: 4, DType.I32: 4, DType.F16: 2, DType.BF16: 2, DType.BOOL: 1,
-}  # fmt: skip
 
 
 def as_data(model: PinnedModel) -> dict[str, Any]:
@@ -76,7 +70,7 @@ def _operations(graph: Graph) -> list[tuple[str, int]]:
 
 
 def _bytes(tensor: TensorEntry) -> int:
-    return math.prod(tensor.shape) * _SIZE[tensor.dtype]
+    return math.prod(tensor.shape) * tensor.dtype.size
 
 
 def _input(spec: RecordInput | TextInput) -> dict[str, Any]:
