@@ -44,10 +44,11 @@ def freeze(
     """
     here = AuditFolder(folder)
     lead = Lead(here, read_keys(key), read_epochs(roster, roots), now)
-    if labels is not None:
-        here.write("labels.dsse", read_document(labels, Envelope))
-    frozen = lead.freeze(open_reader(log, log_ca))
-    lead.reveal()
+    with here.alone():
+        if labels is not None:
+            here.write("labels.dsse", read_document(labels, Envelope))
+        frozen = lead.freeze(open_reader(log, log_ca))
+        lead.reveal()
     tell(as_json, _frozen(frozen), *_frozen_lines(frozen), "  other auditors now run `reperform audit reveal`")
 
 
@@ -109,9 +110,10 @@ def draw(
     else:
         here = AuditFolder(place)
         lead = Lead(here, read_keys(key), rosters, now)
-        for path in reveals or []:
-            lead.take(read_document(path, Envelope))
-        drawn, disclosed = lead.draw(None if beacon is None else hexadecimal(beacon)), here.labels()
+        with here.alone():
+            for path in reveals or []:
+                lead.take(read_document(path, Envelope))
+            drawn, disclosed = lead.draw(None if beacon is None else hexadecimal(beacon)), here.labels()
     found = draw_from(open_reader(log, log_ca), drawn, rosters, labels_of(drawn, disclosed), told)
     rows = [(stratum.name, stratum.population, len(stratum.sample)) for stratum in found.strata]
     tell(

@@ -180,9 +180,11 @@ def announce(
 
     Give announcement.dsse to the operator, who runs `reperform log append`.
     """
-    lead = Lead(AuditFolder(folder), read_keys(key), read_epochs(roster, roots), now)
-    for path in commitments or []:
-        lead.join(read_document(path, Envelope))
-    lead.announce()
+    here = AuditFolder(folder)
+    lead = Lead(here, read_keys(key), read_epochs(roster, roots), now)
+    with here.alone():
+        for path in commitments or []:
+            lead.join(read_document(path, Envelope))
+        lead.announce()
     path = folder / "announcement.dsse"
     tell(as_json, {"announcement": str(path)}, f"{path}: the operator enters it in its log")

@@ -54,14 +54,15 @@ def run(
     rosters = [signed.document for signed in chain]
     conduct = Conduct(AuditFolder(folder), read_keys(key), rosters, open_reader(log, log_ca), now, told)
     client = None if desk is None else desk_client(desk, desk_ca)
-    drawn = conduct.draw(None if beacon is None else hexadecimal(beacon), client)
-    place = None if docket is None else open_docket(docket, docket_ca).docket
-    account = examine(
-        conduct,
-        drawn,
-        Openings(client, answers),
-        Machines(model or [], pool, workers, resource),
-        Panel(place, [signed.envelope for signed in chain]),
-    )
+    with conduct.folder.alone():
+        drawn = conduct.draw(None if beacon is None else hexadecimal(beacon), client)
+        place = None if docket is None else open_docket(docket, docket_ca).docket
+        account = examine(
+            conduct,
+            drawn,
+            Openings(client, answers),
+            Machines(model or [], pool, workers, resource),
+            Panel(place, [signed.envelope for signed in chain]),
+        )
     show(account, html, as_json)
     raise typer.Exit(0 if account.figures.reached else NEGATIVE_VERDICT)

@@ -113,15 +113,16 @@ def _conducting(table: Timetable, path: Path, stop: threading.Event) -> Conducts
         if not here.has("plan.dsse"):
             conducted.lead.plan(planned(audit, int(folder.name), first))
         client = desk_client(table.desk, table.desk_ca, pause)
-        drawn = conducted.draw(None, client)
-        frozen(drawn.frozen.range.stop)
-        account = examine(
-            conducted,
-            drawn,
-            Openings(client, None),
-            Machines(table.models, table.pool, table.workers, table.resource),
-            Panel(None, ()),
-        )
+        with here.alone():
+            drawn = conducted.draw(None, client)
+            frozen(drawn.frozen.range.stop)
+            account = examine(
+                conducted,
+                drawn,
+                Openings(client, None),
+                Machines(table.models, table.pool, table.workers, table.resource),
+                Panel(None, ()),
+            )
         report = folder / "report.html"
         write_page(account, report)
         return Conducted(account.figures.reached, report)

@@ -2,12 +2,14 @@
 
 plan.dsse           nonce (private)        commitments/NODE.dsse     announcement.dsse
 labels.dsse         freeze.dsse            reveals/NODE.dsse         draw.audit
-ledger.sqlite       evidence/ENTRY.…       report.dsse
+ledger.sqlite       evidence/ENTRY.…       report.dsse              lock (held by who takes a step)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -42,6 +44,28 @@ class AuditFolder:
     def evidence(self) -> Path:
         """Where the evidence of what is no MATCH is kept; private."""
         return self.path / "evidence"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else takes a step of this audit while the block runs: two would freeze, or draw, twice.
+
+        Raises FolderError if somebody does, or nobody can. Whoever dies lets go.
+        """
+        try:
+            file = (self.path / "lock").open("w")
+        except OSError as error:
+            raise FolderError(
+                f"{self.path} cannot be written: {error.strerror}",
+                advice="name a folder that `reperform audit plan` made",
+            ) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FolderError(
+                    f"another command of the audit in {self.path} is at work", advice="wait for its end, and try again"
+                ) from error
+            yield
 
     def plan(self) -> Envelope:
         """The plan. This and the following raise FolderError if the step before was not taken."""
@@ -97,6 +121,10 @@ class AuditFolder:
         if self.has("nonce"):
             raise FolderError(f"{self.path / 'nonce'} exists", advice="an auditor commits to one nonce")
         write_file(self.path / "nonce", nonce, mode=0o600)
+
+    def make(self) -> None:
+        """Make the folder. Raises FileError."""
+        make_folder(self.path)
 
     def _read(self, name: str, cls: type[D], advice: str) -> D:
         path = self.path / name

@@ -57,7 +57,10 @@ def commit(plan: Envelope, nonce: bytes, keys: KeyRing, roster: Roster) -> Envel
 
 
 class Lead:
-    """Takes the lead's steps in a folder, with the lead's keys, under these epochs of the roster."""
+    """Takes the lead's steps in a folder, with the lead's keys, under these epochs of the roster.
+
+    All steps but the plan, which makes the folder, are for a caller who is alone there (AuditFolder.alone).
+    """
 
     def __init__(self, folder: AuditFolder, keys: KeyRing, rosters: Sequence[Roster], clock: Callable[[], int]) -> None:
         self._folder = folder
@@ -70,10 +73,12 @@ class Lead:
         roster = named_roster(self._rosters, plan.roster)
         envelope = self._sign(plan, roster)
         open_plan(envelope, roster)  # nothing is written of a plan that nobody would take
-        if not self._folder.has("nonce"):
-            self._folder.write_nonce(token_bytes(NONCE_BYTES))
-        self._folder.write("plan.dsse", envelope)
-        self._commit(plan, roster)
+        self._folder.make()
+        with self._folder.alone():
+            if not self._folder.has("nonce"):
+                self._folder.write_nonce(token_bytes(NONCE_BYTES))
+            self._folder.write("plan.dsse", envelope)
+            self._commit(plan, roster)
 
     def join(self, commitment: Envelope) -> None:
         """Take in an auditor's commitment."""

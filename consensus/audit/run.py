@@ -30,6 +30,10 @@ AT_ONCE: Final = 64  # items that are asked for together
 WRITE_EVERY: Final = 1.0  # seconds
 
 
+class NotAskedError(ReperformError):
+    """An operator that nobody asked in time, so that its silence says nothing."""
+
+
 class Source(Protocol):
     """Where openings come from."""
 
@@ -75,6 +79,7 @@ class Examination:
                 answer = answers.get(item.entry)
                 if answer is None:
                     if self.clock() >= self.drawn.plan.answer_by:
+                        self._check_asked()
                         self._settled.append(Settled(item.entry, Examined.MISSING, "no answer in time"))
                 elif isinstance(answer, NotHeld):
                     self._settled.append(
@@ -85,6 +90,15 @@ class Examination:
                 else:
                     self._under_way[item.entry] = (item, answer)
                     yield Job(item.entry, answer.receipt.parse(Receipt), answer.opening.input)
+
+    def _check_asked(self) -> None:
+        """An examination asks as soon as it has its ledger. One that began later than that asked nobody in time."""
+        _, started = self.ledger.about()
+        if started >= self.drawn.plan.answer_by:
+            raise NotAskedError(
+                "the examination began after the time for the operator's answers, and some are not here",
+                advice="nobody can say that the operator was asked for them: plan another audit",
+            )
 
     def _broken(self, item: Item, answer: Broken) -> Settled:
         if answer.decision is None:

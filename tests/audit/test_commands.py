@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reperform.consensus.audit.folder import AuditFolder
 from reperform.tests.audit.firm import BANK, DECISIONS, LOG, Firm
 from reperform.tests.cli.run import refused
 
@@ -77,3 +78,26 @@ def test_a_draw_takes_only_what_was_committed_to(firm: Firm) -> None:
     assert "has no say here" in refused(firm.run(*draw, *theirs))
     assert not (firm.at / "november" / "draw.audit").exists()
     firm.told(*draw, *mine)
+
+
+def test_one_command_at_a_time_takes_steps_of_an_audit(firm: Firm) -> None:
+    firm.plan("november")
+    firm.announce("november")
+    key = ("--key", "auditor.key")
+    steps = {
+        "plan": ("plan", "november", "--rate", "0.01", "--confidence", "0.999", *key),
+        "announce": ("announce", "november", *key),
+        "freeze": ("freeze", "november", *LOG, *key),
+        "draw": ("draw", "november", *LOG, *key),
+        "run": ("run", "november", *LOG, *key, "--model", "model", "--answers", "answers"),
+    }
+    here = sorted((firm.at / "november").iterdir())
+    with AuditFolder(firm.at / "november").alone():
+        for step in steps.values():
+            done = firm.run("audit", *step)
+            assert "another command of the audit in november is at work; wait for its end" in refused(done), step
+    assert sorted(path for path in (firm.at / "november").iterdir() if path.name != "lock") == [
+        path for path in here if path.name != "lock"
+    ]
+    for name in ("freeze", "draw"):
+        assert firm.run("audit", *steps[name]).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 from reperform.consensus.audit.ledger import Ledger, LedgerError
 from reperform.consensus.audit.population import draw
 from reperform.consensus.audit.replays import Event, Job, Outcome, Replays
-from reperform.consensus.audit.run import Examination, Source
+from reperform.consensus.audit.run import Examination, NotAskedError, Source
 from reperform.evidence.audit.answers import Broken, NotHeld, Opened
 from reperform.evidence.audit.draw import Drawn
 from reperform.evidence.audit.examined import Examined
@@ -47,11 +47,13 @@ class Operator:
 class Auditing:
     """An audit that is drawn, with its ledger."""
 
-    def __init__(self, bank: Bank, folder: Path, **changes: object) -> None:
+    def __init__(self, bank: Bank, folder: Path, begins: int = 0, **changes: object) -> None:
+        """begins: how many milliseconds after the draw the examination does."""
         self.bank = bank
         self.audit = Audit(bank, folder, **{"rate": "0.02", "confidence": "0.99", **changes})
         self.drawn: Drawn = self.audit.draw()
         self.population = draw(bank.shelf(), self.drawn, bank.rosters, None, quiet)
+        bank.world.now += begins
         self.sample = [entry for stratum in self.population.strata for entry in stratum.sample]
         Ledger.create(
             self.audit.folder.ledger,
@@ -150,6 +152,17 @@ def test_what_is_not_answered_is_open_until_the_plan_says_it_is_missing(auditing
     assert auditing.left() == 2
     bank.world.now += 2 * HOUR
     assert auditing.run(silent) == dict.fromkeys(late[1:], (Examined.MISSING, "no answer in time"))
+
+
+def test_a_lead_that_comes_after_the_time_for_answers_calls_nobody_silent(bank: Bank, tmp_path: Path) -> None:
+    auditing = Auditing(bank, tmp_path / "audit", begins=2 * HOUR)
+    last = auditing.sample[-1]
+    with pytest.raises(NotAskedError, match="began after the time for the operator's answers, and some are not here"):
+        auditing.run(Operator(bank, {last: None}))
+    with auditing.open() as ledger:
+        assert ledger.counts() == {("all", Examined.MATCH): 39}  # whatever is there counts
+    assert auditing.left() == 1
+    assert auditing.run() == {}
     assert auditing.left() == 0
 
 
