@@ -26,7 +26,7 @@ from ...evidence.errors import ReperformError
 from ...evidence.files import make_folder, read_document, write_file
 from ...evidence.roster import Roster
 from ...evidence.sealing import SealingKey
-from ..log.remote import Answer, Remote, RemoteError
+from ..log.remote import Answer, Remote, RemoteError, RemoteRefusesError
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +162,8 @@ class DeskClient:
         while True:
             try:
                 return call()
+            except RemoteRefusesError as error:
+                raise OperatorRefusesError(f"the operator's desk refuses: {error.cause}") from error
             except RemoteError as error:
                 if self._clock() > until:
                     raise OperatorAwayError(

@@ -14,10 +14,16 @@ from .storage import StorageError
 
 MAX_CAUSE: Final = 200  # characters of what somebody says went wrong
 MAX_PROBLEM: Final = 4096
+# Of the statuses that blame who asks, those that pass with time.
+LATER: Final = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS))
 
 
 class RemoteError(StorageError):
     """An address that is none, that does not answer, or that answers what it should not."""
+
+
+class RemoteRefusesError(RemoteError):
+    """An address that will answer the same when it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,14 @@ class Remote:
         self.address = address.rstrip("/")
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """What is served at a path; None for 404. Raises RemoteError."""
+        """What is served at a path; None for 404. Raises RemoteError; RemoteRefusesError for what will stay so."""
         answer = self._ask("GET", path, None, limit)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status != HTTPStatus.OK:
-            raise RemoteError(f"{self.address} answers {answer.status}: {answer.cause}")
+            final = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            refused = RemoteRefusesError if final and answer.status not in LATER else RemoteError
+            raise refused(f"{self.address} answers {answer.status}: {answer.cause}")
         return answer.body
 
     def post(self, path: str, body: bytes, limit: int) -> Answer:

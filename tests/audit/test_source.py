@@ -27,7 +27,12 @@ from reperform.tests.audit.bank import LEAD, Bank
 from reperform.tests.audit.office import Office
 from reperform.tests.audit.test_desk import announced, at_desk
 from reperform.tests.audit.test_draw import quiet
+from reperform.tests.serving import serving
 from reperform.tests.world import BANK
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 
 @pytest.fixture
@@ -197,6 +202,28 @@ def test_a_refusal_is_told_with_its_reason(office: Office) -> None:
     with pytest.raises(OperatorRefusesError, match=r"refuses \(409\): this plan was drawn from before") as raised:
         DeskAnswers(line.client(), office.file, folder_of(office))(office.entries)
     assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "final"),
+    [(400, True), (401, True), (403, True), (410, True), (408, False), (429, False), (500, False), (503, False)],
+)
+def test_a_refusal_is_final_and_a_desk_that_is_busy_is_asked_again(status: int, final: bool) -> None:
+    asked = 0
+
+    async def answer(_: Request) -> Response:
+        nonlocal asked
+        asked += 1
+        return PlainTextResponse("no\n", status)
+
+    app = Starlette(routes=[Route("/{path:path}", answer)])
+    seconds = iter([0.0, PATIENCE / 2, PATIENCE + 1])
+    with (
+        serving(app) as url,
+        pytest.raises(OperatorRefusesError if final else OperatorAwayError, match=rf"answers {status}: no"),
+    ):
+        DeskClient(Remote(url), lambda _: None, seconds.__next__).answers(Digest(bytes(32)), -1)
+    assert asked == (1 if final else 2)
 
 
 @pytest.mark.parametrize("body", [b"", b"-1\n", b"1_0", b"007\n", b"9" * 40, b"\xd9\xa3"])
