@@ -36,6 +36,11 @@ class Openings:
     desk: DeskClient | None
     folder: Path | None
 
+    @property
+    def named(self) -> bool:
+        """Whether the operator can be asked; otherwise only what it said before is looked at."""
+        return self.desk is not None or self.folder is not None
+
     def source(self, conduct: Conduct, ledger: Ledger, drawn: Drawn) -> Source:
         """What was answered is kept in the folder. After the plan's time for it, nobody is asked any more."""
         from ...consensus.audit.source import Asked, DeskAnswers, FolderAnswers
@@ -84,7 +89,7 @@ def examine(conduct: Conduct, drawn: Drawn, openings: Openings, machines: Machin
             from ...replayer.pool.place import open_pool
 
             source = openings.source(conduct, ledger, drawn)
-            examination = Examination(ledger, drawn, conduct.folder.evidence, now)
+            examination = Examination(ledger, drawn, conduct.folder.evidence, now, asks=openings.named)
             with open_pool(
                 machines.pool, machines.models, workers=machines.workers, resource=machines.resource
             ) as replays:

@@ -22,7 +22,12 @@ from .replays import Event
 VERSION: Final = 1
 BUSY: Final = 10.0  # seconds to wait for another process
 
-_TABLES: Final = """
+# When the operator was first asked. A ledger that was begun before this was kept gets it when it is opened.
+_ASKED: Final = (
+    "CREATE TABLE IF NOT EXISTS asked (one INTEGER PRIMARY KEY CHECK (one = 1), time INTEGER NOT NULL) STRICT"
+)
+
+_TABLES: Final = f"""
 CREATE TABLE audit (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     draw BLOB NOT NULL,
@@ -39,12 +44,17 @@ CREATE TABLE item (
     evidence BLOB            -- the digest of a file beside the ledger
 ) STRICT;
 CREATE INDEX item_open ON item (entry) WHERE finding IS NULL;
+{_ASKED};
 CREATE TABLE event (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, what TEXT NOT NULL) STRICT;
 """
 
 
 class LedgerError(ReperformError):
     """A ledger that cannot be used."""
+
+
+class NotAskedError(ReperformError):
+    """An operator that nobody asked in time, so that its silence says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,8 @@ class Ledger:
         if rows != [(draw.value,)]:
             self._connection.close()
             raise LedgerError(f"{path} is no ledger of this draw", advice="keep each audit in a folder of its own")
+        with self._translated():
+            self._connection.execute(_ASKED)
 
     @staticmethod
     def create(
@@ -150,6 +162,19 @@ class Ledger:
                 if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def ask(self, time: int) -> None:
+        """Write down that the operator was asked, unless it was before. On disk when this returns."""
+        with self._translated():
+            self._connection.execute("INSERT OR IGNORE INTO asked VALUES (1, ?)", (time,))
+
+    def check_asked(self) -> None:
+        """Raises NotAskedError unless the operator was asked: no silence counts before."""
+        if not self._rows("SELECT time FROM asked"):
+            raise NotAskedError(
+                "nobody asked the operator before the time for its answers had passed, and some are not here",
+                advice="they are not its fault: plan another audit",
+            )
 
     def left(self) -> int:
         """How many items are open."""

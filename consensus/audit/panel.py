@@ -61,6 +61,8 @@ class PanelExamination:
 
     def run(self, docket: Docket) -> Iterator[int]:
         """Settle what can be settled now; how many items were, each time some are. Raises ReperformError."""
+        if (now := self.clock()) < self.drawn.plan.answer_by:
+            self.ledger.ask(now)
         filings, after = self._filings(docket), -1
         while items := self.ledger.open_items(after, AT_ONCE):
             after = items[-1].entry
@@ -103,8 +105,10 @@ class PanelExamination:
         if under_way:
             return None
         if not ended:
-            late = self.clock() >= self.drawn.plan.answer_by
-            return Settled(item.entry, Examined.MISSING, "no case was filed in time") if late else None
+            if self.clock() < self.drawn.plan.answer_by:
+                return None
+            self.ledger.check_asked()
+            return Settled(item.entry, Examined.MISSING, "no case was filed in time")
         return self._judged(item, ended)
 
     def _judged(self, item: Item, ended: Sequence[_Ended]) -> Settled:

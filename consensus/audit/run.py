@@ -1,8 +1,8 @@
 """The examination by the lead's own organisation: openings come from the operator, and are run again in batches.
 
-What an operator does not hand over is a deviation once the plan's time for it has passed, and open until then. What is
-found is written down as it is found, so an audit that dies goes on with what is left; which item is examined when, and
-where, has no influence on what is found.
+What an operator does not hand over is open until the plan's time for it has passed, and then a deviation, if it was
+asked before. What is found is written down as it is found, so an audit that dies goes on with what is left; which item
+is examined when, and where, has no influence on what is found.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ AT_ONCE: Final = 64  # items that are asked for together
 WRITE_EVERY: Final = 1.0  # seconds
 
 
-class NotAskedError(ReperformError):
-    """An operator that nobody asked in time, so that its silence says nothing."""
-
-
 class Source(Protocol):
     """Where openings come from."""
 
@@ -50,6 +46,7 @@ class Examination:
     drawn: Drawn
     folder: Path  # for evidence
     clock: Callable[[], int]
+    asks: bool = True  # whether the source is the operator's; where none was named, nobody is asked
     _under_way: dict[int, tuple[Item, DecisionFile]] = field(default_factory=dict)
     _settled: list[Settled] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
@@ -74,12 +71,12 @@ class Examination:
         after = -1
         while items := self.ledger.open_items(after, AT_ONCE):
             after = items[-1].entry
-            answers = source([item.entry for item in items])
+            answers = self._ask(source, [item.entry for item in items])
             for item in items:
                 answer = answers.get(item.entry)
                 if answer is None:
                     if self.clock() >= self.drawn.plan.answer_by:
-                        self._check_asked()
+                        self.ledger.check_asked()
                         self._settled.append(Settled(item.entry, Examined.MISSING, "no answer in time"))
                 elif isinstance(answer, NotHeld):
                     self._settled.append(
@@ -91,14 +88,14 @@ class Examination:
                     self._under_way[item.entry] = (item, answer)
                     yield Job(item.entry, answer.receipt.parse(Receipt), answer.opening.input)
 
-    def _check_asked(self) -> None:
-        """An examination asks as soon as it has its ledger. One that began later than that asked nobody in time."""
-        _, started = self.ledger.about()
-        if started >= self.drawn.plan.answer_by:
-            raise NotAskedError(
-                "the examination began after the time for the operator's answers, and some are not here",
-                advice="nobody can say that the operator was asked for them: plan another audit",
-            )
+    def _ask(self, source: Source, entries: Sequence[int]) -> Mapping[int, Opened]:
+        """An operator that is away, or refuses, was asked all the same."""
+        now = self.clock()
+        try:
+            return source(entries)
+        finally:
+            if self.asks and now < self.drawn.plan.answer_by:
+                self.ledger.ask(now)
 
     def _broken(self, item: Item, answer: Broken) -> Settled:
         if answer.decision is None:

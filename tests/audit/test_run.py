@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from reperform.consensus.audit.ledger import Ledger, LedgerError
+from reperform.cli.audit.examine import Openings, desk_client
+from reperform.consensus.audit.ledger import Ledger, LedgerError, NotAskedError
 from reperform.consensus.audit.population import draw
 from reperform.consensus.audit.replays import Event, Job, Outcome, Replays
-from reperform.consensus.audit.run import Examination, NotAskedError, Source
+from reperform.consensus.audit.run import Examination, Source
 from reperform.evidence.audit.answers import Broken, NotHeld, Opened
 from reperform.evidence.audit.draw import Drawn
 from reperform.evidence.audit.examined import Examined
@@ -68,10 +69,14 @@ class Auditing:
         """The ledger."""
         return Ledger(self.audit.folder.ledger, self.drawn.draw_id)
 
-    def run(self, operator: Source | None = None, replays: Replays = honest) -> dict[int, tuple[Examined, str]]:
+    def run(
+        self, operator: Source | None = None, replays: Replays = honest, asks: bool = True
+    ) -> dict[int, tuple[Examined, str]]:
         """Examine; what stands in the ledger afterwards about items that are no MATCH."""
         with self.open() as ledger:
-            examination = Examination(ledger, self.drawn, self.audit.folder.evidence, lambda: self.bank.world.now)
+            examination = Examination(
+                ledger, self.drawn, self.audit.folder.evidence, lambda: self.bank.world.now, asks=asks
+            )
             for _ in examination.run(operator or Operator(self.bank), replays):
                 pass
             return {item.entry: (settled.finding, settled.cause) for item, settled in ledger.unlike()}
@@ -157,12 +162,45 @@ def test_what_is_not_answered_is_open_until_the_plan_says_it_is_missing(auditing
 def test_a_lead_that_comes_after_the_time_for_answers_calls_nobody_silent(bank: Bank, tmp_path: Path) -> None:
     auditing = Auditing(bank, tmp_path / "audit", begins=2 * HOUR)
     last = auditing.sample[-1]
-    with pytest.raises(NotAskedError, match="began after the time for the operator's answers, and some are not here"):
+    with pytest.raises(NotAskedError, match="nobody asked the operator before the time for its answers had passed"):
         auditing.run(Operator(bank, {last: None}))
     with auditing.open() as ledger:
         assert ledger.counts() == {("all", Examined.MATCH): 39}  # whatever is there counts
     assert auditing.left() == 1
     assert auditing.run() == {}
+    assert auditing.left() == 0
+
+
+def test_a_lead_that_began_in_time_and_asked_nobody_calls_nobody_silent(auditing: Auditing) -> None:
+    silent = Operator(auditing.bank, dict.fromkeys(auditing.sample))
+
+    def broken(jobs: Iterable[Job]) -> Iterator[Outcome | Event]:
+        raise AwayError(f"no machine is there for {jobs}")
+
+    with pytest.raises(AwayError):
+        auditing.run(silent, broken)  # before anybody was asked
+    assert auditing.run(silent, asks=False) == {}  # neither a desk nor a folder was named
+    auditing.bank.world.now += 2 * HOUR
+    for _ in range(2):
+        with pytest.raises(NotAskedError, match="plan another audit"):
+            auditing.run(silent)
+    assert auditing.left() == 40
+
+
+def test_an_operator_is_asked_where_its_desk_or_its_folder_is_named(tmp_path: Path) -> None:
+    assert Openings(None, tmp_path).named
+    assert Openings(desk_client("http://127.0.0.1:9", None), None).named
+    assert not Openings(None, None).named
+
+
+def test_an_operator_that_was_away_was_asked_all_the_same(auditing: Auditing) -> None:
+    def away(entries: Sequence[int]) -> Mapping[int, Opened]:
+        raise AwayError(f"it is away, and says nothing about {entries}")
+
+    with pytest.raises(AwayError):
+        auditing.run(away)
+    auditing.bank.world.now += 2 * HOUR
+    assert len(auditing.run(Operator(auditing.bank, dict.fromkeys(auditing.sample)))) == 40
     assert auditing.left() == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reperform.consensus.audit.ledger import Ledger, Settled
+from reperform.consensus.audit.ledger import Ledger, NotAskedError, Settled
 from reperform.consensus.audit.panel import PanelExamination
 from reperform.consensus.audit.population import draw
 from reperform.consensus.filer import FiledDecision, Filer
@@ -113,6 +113,15 @@ def test_what_was_not_filed_is_missing_when_the_time_for_it_is_over(reading: Rea
     found, left = reading.read()
     assert left == 0
     assert {settled.finding for settled in found.values()} == {Examined.MISSING}
+
+
+def test_a_lead_that_comes_after_the_time_for_cases_calls_nobody_silent(reading: Reading) -> None:
+    reading.world.now += 2 * HOUR
+    for _ in range(2):
+        with pytest.raises(NotAskedError, match="nobody asked the operator before the time for its answers had passed"):
+            reading.read()
+    with Ledger(reading.path, reading.hearing.office.drawn.draw_id) as ledger:
+        assert ledger.left() == 6
 
 
 @pytest.mark.parametrize(("filer", "finding"), [(Silent, Examined.MISSING), (Withholding, Examined.BROKEN)])
