@@ -110,6 +110,7 @@ class Lead:
         if not self._folder.has("freeze.dsse"):
             announced = open_announcement(announcement, self._rosters)
             self._check_time(announced.plan)
+            self._check_lead(announced)
             freeze = Freeze(announced.announcement, self._proof(announcement, reader), self._labels(announced))
             envelope = self._sign(freeze, announced.roster)
             open_freeze(envelope, announcement, self._rosters)
@@ -135,6 +136,7 @@ class Lead:
             frozen = open_freeze(freeze, announcement, self._rosters)
             reveals, plan = self._folder.reveals(), frozen.announced.plan
             self._check_time(plan)
+            self._check_lead(frozen.announced)
             if len(reveals) < len(plan.auditors) and now < plan.reveal_by:
                 raise NotYetError(f"{len(plan.auditors) - len(reveals)} auditors have not revealed their nonce yet")
             draw = self._sign(Draw(frozen.freeze_id, tuple(reveals), beacon, now), frozen.announced.roster)
@@ -151,6 +153,13 @@ class Lead:
     def _check_time(self, plan: Plan) -> None:
         if self._clock() >= plan.answer_by:
             raise FolderError("the time for the operator's answers passed before the draw", advice="plan another audit")
+
+    def _check_lead(self, announced: Announced) -> None:
+        if self._keys.signing.public.key_id != announced.plan.lead:
+            raise FolderError(
+                f"the lead of this audit is {announced.lead.name!r}, and this key is not its key",
+                advice=f"give the key file of {announced.lead.name!r} with --key",
+            )
 
     def _proof(self, announcement: Envelope, reader: Reader) -> str:
         note = read_published(reader)

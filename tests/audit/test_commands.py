@@ -75,7 +75,7 @@ def test_a_draw_takes_only_what_was_committed_to(firm: Firm) -> None:
     firm.told(*reveal, "--nonce", "november.nonce", *theirs)
     draw = ("audit", "draw", "november", "reveal.dsse", *LOG)
     assert "--key" in refused(firm.run(*draw))
-    assert "has no say here" in refused(firm.run(*draw, *theirs))
+    assert "the lead of this audit is 'auditor'" in refused(firm.run(*draw, *theirs))
     assert not (firm.at / "november" / "draw.audit").exists()
     firm.told(*draw, *mine)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from reperform.consensus.audit.folder import FolderError
-from reperform.consensus.audit.lead import NotYetError
+from reperform.consensus.audit.lead import Lead, NotYetError
 from reperform.consensus.audit.population import draw, size_of
 from reperform.consensus.log.prover import DamagedError
 from reperform.evidence.audit.draw import (
@@ -142,6 +142,19 @@ def test_a_log_that_is_not_the_frozen_one_is_not_drawn_from(bank: Bank, tmp_path
     other = Shelf(entries, bank.world.ledger.note((), 0))
     with pytest.raises(DamagedError, match="the log is damaged"):
         draw(other, drawn, bank.rosters, None, quiet)
+
+
+def test_a_key_that_is_not_the_leads_is_told_whose_is_needed(bank: Bank, tmp_path: Path) -> None:
+    audit = Audit(bank, tmp_path / "audit", LEAD, SECOND)
+    audit.announce()
+    other = Lead(audit.folder, bank.world.rings[SECOND], bank.rosters, lambda: bank.world.now)
+    needed = f"the lead of this audit is {LEAD!r}, and this key is not its key; give the key file of {LEAD!r}"
+    with pytest.raises(FolderError, match=needed):
+        other.freeze(bank.shelf())
+    audit.freeze()
+    with pytest.raises(FolderError, match=needed):
+        other.draw(None)
+    assert not audit.folder.has("draw.audit")
 
 
 def test_an_audit_says_each_thing_once(bank: Bank, tmp_path: Path) -> None:
