@@ -22,12 +22,7 @@ from .replays import Event
 VERSION: Final = 1
 BUSY: Final = 10.0  # seconds to wait for another process
 
-# When the operator was first asked. A ledger that was begun before this was kept gets it when it is opened.
-_ASKED: Final = (
-    "CREATE TABLE IF NOT EXISTS asked (one INTEGER PRIMARY KEY CHECK (one = 1), time INTEGER NOT NULL) STRICT"
-)
-
-_TABLES: Final = f"""
+_TABLES: Final = """
 CREATE TABLE audit (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     draw BLOB NOT NULL,
@@ -44,7 +39,10 @@ CREATE TABLE item (
     evidence BLOB            -- the digest of a file beside the ledger
 ) STRICT;
 CREATE INDEX item_open ON item (entry) WHERE finding IS NULL;
-{_ASKED};
+CREATE TABLE asked (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    time INTEGER NOT NULL    -- when the operator was first asked, in time
+) STRICT;
 CREATE TABLE event (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, what TEXT NOT NULL) STRICT;
 """
 
@@ -92,8 +90,6 @@ class Ledger:
         if rows != [(draw.value,)]:
             self._connection.close()
             raise LedgerError(f"{path} is no ledger of this draw", advice="keep each audit in a folder of its own")
-        with self._translated():
-            self._connection.execute(_ASKED)
 
     @staticmethod
     def create(
