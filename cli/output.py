@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from ..evidence.values import DType, Input, Output, Record
+from ..evidence.values import Audio, DType, Image, Input, Output, Record, Text
 
 # Exit statuses besides 0, success.
 NEGATIVE_VERDICT: Final = 1
@@ -58,6 +58,14 @@ def describe_output(output: Output) -> str:
 
 def describe_input(value: Input) -> str:
     """A committed input on one line."""
-    if isinstance(value, Record):
-        return ", ".join(f"{e.column} {'(missing)' if e.value is None else e.value}" for e in value.entries)
-    return value.text
+    match value:
+        case Record():
+            return ", ".join(f"{e.column} {'(missing)' if e.value is None else e.value}" for e in value.entries)
+        case Text():
+            return value.text
+        case Image():
+            return f"an image of {value.width} x {value.height} pixels, {value.channels}"
+        case Audio():
+            samples = len(value.samples) // 2
+            return f"{samples / value.rate:.3f} s of sound: {samples:,} samples at {value.rate:,} per second"
+    return ", ".join(f"{tensor.name} {tensor.dtype}{list(tensor.shape)}" for tensor in value.tensors)

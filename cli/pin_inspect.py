@@ -5,9 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ..evidence.manifest import CategoryColumn, Manifest, NumberColumn, RecordInput, TensorEntry, TextInput
+from ..evidence.inputs import (
+    AudioInput,
+    CategoryColumn,
+    ImageInput,
+    Missing,
+    NumberColumn,
+    RecordInput,
+    TextInput,
+    Unknown,
+)
+from ..evidence.manifest import Manifest, TensorEntry
+from ..evidence.rules import Rule, Threshold
 from ..executor.graph import Graph
 from ..executor.model import PinnedModel
 
@@ -15,14 +27,13 @@ from ..executor.model import PinnedModel
 def as_data(model: PinnedModel) -> dict[str, Any]:
     """Everything that the manifest says, and a summary of the graph."""
     manifest, graph = model.manifest, model.program.graph
-    rule = manifest.rule
     return {
         "model": str(model.model_id),
         "name": manifest.name,
         "execution_class": str(manifest.execution_class),
-        "input": _input(manifest.input),
+        "input": _plain(manifest.input),
         "outputs": list(manifest.outputs),
-        "rule": rule and {"at": rule.at, "at_or_above": rule.at_or_above, "below": rule.below},
+        "rule": manifest.rule and _plain(manifest.rule),
         "graph": {
             "digest": str(manifest.graph),
             "inputs": [{"name": i.name, "dtype": str(i.dtype), "shape": list(i.shape)} for i in graph.inputs],
@@ -47,8 +58,8 @@ def as_lines(model: PinnedModel) -> Iterator[str]:
     yield ""
     yield from _takes(manifest)
     yield f"gives {', '.join(manifest.outputs)}"
-    if (rule := manifest.rule) is not None:
-        yield f"decides {rule.at_or_above!r} where {manifest.outputs[0]} is at least {rule.at}, else {rule.below!r}"
+    if manifest.rule is not None:
+        yield _decides(manifest.rule, manifest.outputs[0])
     yield ""
     yield f"graph {manifest.graph.short()}: {len(graph.nodes)} nodes of {len(dict(_operations(graph)))} operations"
     for op, count in _operations(graph):
@@ -73,28 +84,48 @@ def _bytes(tensor: TensorEntry) -> int:
     return math.prod(tensor.shape) * tensor.dtype.size
 
 
-def _input(spec: RecordInput | TextInput) -> dict[str, Any]:
-    if isinstance(spec, TextInput):
-        return {"kind": "text", "tokenizer": spec.tokenizer, "max_tokens": spec.max_tokens}
-    return {"kind": "record", "columns": [_column(column) for column in spec.columns]}
-
-
-def _column(column: NumberColumn | CategoryColumn) -> dict[str, Any]:
-    named = {"name": column.name, "description": column.description}
-    if isinstance(column, CategoryColumn):
-        return {**named, "kind": "category", "categories": list(column.categories)}
-    return {**named, "kind": "number", "mean": column.mean, "scale": column.scale, "missing": column.missing}
+def _plain(value: Any) -> Any:
+    """A document as JSON can hold it."""
+    if is_dataclass(value):
+        kind = getattr(value, "KIND", "").partition("/")[0]
+        return {"kind": kind, **{field.name: _plain(getattr(value, field.name)) for field in fields(value)}}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _takes(manifest: Manifest) -> Iterator[str]:
-    spec = manifest.input
-    if isinstance(spec, TextInput):
-        yield f"takes a text of at most {spec.max_tokens:,} tokens of {spec.tokenizer}"
-        return
-    yield f"takes a record of {len(spec.columns)} columns"
-    for column in spec.columns:
-        if isinstance(column, CategoryColumn):
-            how = "one of " + ", ".join(map(repr, column.categories))
-        else:
-            how = "a number" if column.missing is None else f"a number; {column.missing} where it is missing"
-        yield f"  {column.name}: {column.description}; {how}"
+    match manifest.input:
+        case RecordInput(columns):
+            yield f"takes a record of {len(columns)} columns"
+            yield from map(_column, columns)
+        case TextInput(tokenizer, most):
+            yield f"takes a text of at most {most:,} tokens of {tokenizer}"
+        case ImageInput() as image:
+            yield f"takes an image of {image.width} x {image.height} pixels, {image.channels}"
+            yield f"  as {image.order}, {image.layout}: (pixel / {image.divisor} - mean) / scale"
+            for channel, mean, scale in zip(image.order, image.mean, image.scale, strict=True):
+                yield f"  {channel}: mean {mean}, scale {scale}"
+        case AudioInput() as audio:
+            yield f"takes a sound of {audio.least:,} to {audio.most:,} samples at {audio.rate:,} per second"
+        case tensors:
+            yield f"takes {len(tensors.tensors)} tensors"
+            for tensor in tensors.tensors:
+                yield f"  {tensor.name}: {tensor.description}; {tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
+            for size in tensors.sizes:
+                yield f"  {size.name}: {size.least:,} to {size.most:,}"
+
+
+def _column(column: NumberColumn | CategoryColumn) -> str:
+    if isinstance(column, CategoryColumn):
+        how = "one of " + ", ".join(map(repr, column.categories))
+        how += ", or any other" if column.unknown is Unknown.ZEROS else ""
+        missing = column.stand_in and repr(column.stand_in)
+    else:
+        how = "a number" if column.unit is None else f"a number in {column.unit}"
+        missing = "marked as missing" if column.missing is Missing.MARKED else column.stand_in
+    return f"  {column.name}: {column.description}; {how}" + (f"; {missing} where it is missing" if missing else "")
+
+
+def _decides(rule: Rule, output: str) -> str:
+    if isinstance(rule, Threshold):
+        return f"decides {rule.at_or_above!r} where {output} is at least {rule.at}, else {rule.below!r}"
+    return f"decides by the largest of {output}: {', '.join(map(repr, rule.labels))}"

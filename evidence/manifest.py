@@ -10,7 +10,9 @@ from typing import ClassVar, Final
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
 from .encoding import MalformedError
-from .values import DType, parse_canonical
+from .inputs import InputSpec, TextInput
+from .rules import Rule
+from .values import DType
 
 # A name that means the same in every file system, and never a path, a device or an option.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -44,85 +46,6 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberColumn:
-    """A number: x = (value - mean) / scale in binary64, each step rounded, then rounded to binary32.
-
-    `missing` stands in for a missing value, which is refused where there is none. Reals in shortest text.
-    """
-
-    KIND: ClassVar[str] = "number-column/v1"
-    name: str
-    description: str
-    mean: str
-    scale: str
-    missing: str | None
-
-    def __post_init__(self) -> None:
-        parse_canonical(self.mean)
-        if not parse_canonical(self.scale) > 0:
-            raise MalformedError(f"column {self.name[:40]!r} has a scale that is not positive")
-        if self.missing is not None:
-            parse_canonical(self.missing)
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryColumn:
-    """A category: one tensor element for each, 1 where the text is equal, else 0."""
-
-    KIND: ClassVar[str] = "category-column/v1"
-    name: str
-    description: str
-    categories: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if not self.categories or len(set(self.categories)) != len(self.categories):
-            raise MalformedError(f"column {self.name[:40]!r} needs categories, each once")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordInput:
-    """A record becomes one float32 row, the columns in this order."""
-
-    KIND: ClassVar[str] = "record-input/v1"
-    columns: tuple[NumberColumn | CategoryColumn, ...]
-
-    def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
-        if not names or len(set(names)) != len(names):
-            raise MalformedError("a record input needs columns, each once")
-
-
-@dataclass(frozen=True, slots=True)
-class TextInput:
-    """A text becomes int64 token ids and an attention mask, through a pinned tokenizer.json.
-
-    A text of more than `max_tokens` tokens is refused: cutting it would decide on something else than what
-    was committed.
-    """
-
-    KIND: ClassVar[str] = "text-input/v1"
-    tokenizer: str
-    max_tokens: int
-
-    def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise MalformedError("a text input allows at least one token")
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """The decision on a scalar output y (binary32): `at_or_above` if y >= at, otherwise `below`."""
-
-    KIND: ClassVar[str] = "threshold/v1"
-    at: str
-    at_or_above: str
-    below: str
-
-    def __post_init__(self) -> None:
-        parse_canonical(self.at)
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """A pinned model. `outputs` names the graph's outputs in order; `rule` reads a decision from the first."""
 
@@ -132,9 +55,9 @@ class Manifest:
     graph: Digest
     tensors: tuple[TensorEntry, ...]
     files: tuple[FileEntry, ...]
-    input: RecordInput | TextInput
+    input: InputSpec
     outputs: tuple[str, ...]
-    rule: Threshold | None
+    rule: Rule | None
 
     def __post_init__(self) -> None:
         tensors, files = [t.name for t in self.tensors], [f.name for f in self.files]

@@ -1,7 +1,7 @@
-"""What people commit to: a record, a text, an output. Facts, not tensors.
+"""What people commit to: a record, a text, an image, a sound, tensors; an output. Facts as a person would state them.
 
-A number in a record is kept as the decimal text that a person would read; how it becomes a tensor is the
-pinned model's business (manifest.py), so that both stand in the evidence.
+A number in a record is kept as the decimal text that a person would read, an image as its pixels; how they become
+tensors is the pinned model's business (inputs.py), so that both stand in the evidence.
 """
 
 from __future__ import annotations
@@ -74,7 +74,44 @@ class Text:
     text: str
 
 
-Input = Record | Text
+class Channels(StrEnum):
+    """What an image holds of each pixel, in this order, 8 bits each."""
+
+    GREY = "L"
+    COLOUR = "RGB"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A decoded image: row by row from the top, pixel by pixel from the left, one byte for each channel."""
+
+    KIND: ClassVar[str] = "image/v1"
+    width: int
+    height: int
+    channels: Channels
+    pixels: bytes
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise MalformedError("an image has at least one pixel")
+        if len(self.pixels) != self.width * self.height * len(self.channels):
+            raise MalformedError(f"an image has {len(self.pixels)} bytes of pixels, not what its size says")
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """One channel of sound: signed 16-bit samples, little-endian, `rate` of them per second."""
+
+    KIND: ClassVar[str] = "audio/v1"
+    rate: int
+    samples: bytes
+
+    def __post_init__(self) -> None:
+        if self.rate < 1:
+            raise MalformedError("a sound has at least one sample per second")
+        if not self.samples or len(self.samples) % 2:
+            raise MalformedError(f"a sound has {len(self.samples)} bytes, which are no 16-bit samples")
+
 
 MAX_RANK: Final = 64  # torch's own limit; keeps the product of the sizes a small number
 
@@ -113,6 +150,22 @@ class Tensor:
             raise MalformedError(f"tensor {self.name[:40]!r} has a negative size")
         if len(self.data) != math.prod(self.shape) * self.dtype.size:
             raise MalformedError(f"tensor {self.name[:40]!r} has {len(self.data)} bytes, not what its shape says")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Tensors as such, where a model takes nothing that a person would name otherwise."""
+
+    KIND: ClassVar[str] = "tensors/v1"
+    tensors: tuple[Tensor, ...]
+
+    def __post_init__(self) -> None:
+        names = [tensor.name for tensor in self.tensors]
+        if not names or len(set(names)) != len(names):
+            raise MalformedError("an input of tensors needs tensors, each name once")
+
+
+Input = Record | Text | Image | Audio | Tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -13,15 +14,16 @@ from ..evidence.digest import Digest, Domain, digest
 from ..evidence.documents import from_bytes
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
-from ..evidence.manifest import ExecutionClass, FileEntry, Manifest, RecordInput, TextInput, Threshold
-from ..evidence.values import DType, Input, Output, Record, Tensor, Text
+from ..evidence.manifest import ExecutionClass, FileEntry, Manifest
+from ..evidence.rules import Rule, Threshold
+from ..evidence.values import DType, Input, Output, Tensor
 from .arithmetic.nan_free import NAN_FREE
 from .arithmetic.operations import TABLE
 from .arithmetic.prepared import PREPARED, Preparation
 from .graph import Graph
 from .graph_json import from_json
 from .interpreter import Observer, Program, RunError
-from .preprocessing import Encoder, RecordEncoder, encoder
+from .preprocessing import Encoder, encoder
 from .refusal import InputError
 from .tensors import little_endian
 from .trace import Trace
@@ -30,10 +32,6 @@ from .weights import check_weights, read_weights
 MANIFEST: Final = "manifest.msgpack"
 GRAPH: Final = "graph.json"
 WEIGHTS: Final = "weights.safetensors"
-
-# How many inputs run together: bounds memory, and cannot change a bit of any answer.
-RECORDS_AT_ONCE: Final = 4096
-TEXTS_AT_ONCE: Final = 32
 
 
 def portable_program(
@@ -124,19 +122,23 @@ class PinnedModel:
             )
         graph = from_json(_checked(parts, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
         files = {entry.name: _checked(parts, entry, Domain.FILE) for entry in manifest.files}
-        _check_signature(manifest, graph)
+        made_by = encoder(manifest.input, files)
+        _check_signature(manifest, graph, made_by)
         weights = check_weights(WEIGHTS, parts.tensors(), manifest.tensors)
         program = portable_program(graph, weights, prepared)
-        return cls(manifest, manifest.model_id, program, encoder(manifest.input, files))
+        return cls(manifest, manifest.model_id, program, made_by)
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """One output for each input, the same bits for any number and order of inputs.
 
         Raises InputError for an input that the model does not take, RunError for a run that had to stop.
         """
-        at_once = RECORDS_AT_ONCE if isinstance(self.manifest.input, RecordInput) else TEXTS_AT_ONCE
-        starts = range(0, len(inputs), at_once)
-        return [output for start in starts for output in self._batch(inputs[start : start + at_once], None)]
+        outputs: list[Output] = []
+        for _, alike in groupby(self._taken(inputs), self._encoder.alike):
+            together = list(alike)
+            for start in range(0, len(together), self._encoder.at_once):
+                outputs += self._batch(together[start : start + self._encoder.at_once], None)
+        return outputs
 
     def traced(self, one: Input) -> tuple[Output, Digest]:
         """The output for one input, and the root of its trace (trace.py). Raises as `run` does."""
@@ -156,26 +158,33 @@ class PinnedModel:
             yield Output(_decide(self.manifest.rule, results[0][i]), tensors)
 
     def tensors(self, inputs: Sequence[Input]) -> tuple[torch.Tensor, ...]:
-        """What the graph is given for these inputs. Raises InputError."""
-        wanted = Record if isinstance(self._encoder, RecordEncoder) else Text
+        """What the graph is given for these inputs, which can run together. Raises InputError."""
+        return self._encoder.tensors(self._taken(inputs))
+
+    def _taken(self, inputs: Sequence[Input]) -> Sequence[Input]:
+        wanted = self._encoder.takes
         for position, item in enumerate(inputs):
             if not isinstance(item, wanted):
-                kinds = f"{type(item).__name__.lower()}; this model takes a {wanted.__name__.lower()}"
-                raise InputError(f"input {position} is a {kinds}")
-        tensors: tuple[torch.Tensor, ...] = self._encoder.tensors(inputs)  # type: ignore[arg-type]  # checked above
-        return tensors
+                kinds = f"of kind {type(item).__name__.lower()}; this model takes {wanted.__name__.lower()}"
+                raise InputError(f"input {position} is {kinds}")
+        return inputs
 
 
-def _decide(rule: Threshold | None, row: torch.Tensor) -> str | None:
+def _decide(rule: Rule | None, row: torch.Tensor) -> str | None:
     if rule is None:
         return None
-    if row.numel() != 1:
-        raise RunError(f"the rule reads one number and the model's first output has {row.numel()}")
-    # Both sides are exact as binary64.
-    return rule.at_or_above if row.item() >= float(rule.at) else rule.below
+    if isinstance(rule, Threshold):
+        if row.numel() != 1:
+            raise RunError(f"the rule reads one number and the model's first output has {row.numel()}")
+        # Both sides are exact as binary64.
+        return rule.at_or_above if row.item() >= float(rule.at) else rule.below
+    if row.shape != (len(rule.labels),):
+        raise RunError(f"the rule reads {len(rule.labels)} numbers and the model's first output is {list(row.shape)}")
+    numbers: list[float] = row.tolist()
+    return rule.labels[numbers.index(max(numbers))]
 
 
-def _check_signature(manifest: Manifest, graph: Graph) -> None:
+def _check_signature(manifest: Manifest, graph: Graph, made_by: Encoder) -> None:
     """Manifest and graph must agree on tensors, inputs and outputs."""
     unlike = {w.tensor for w in graph.weights} ^ {t.name for t in manifest.tensors}
     if unlike:
@@ -183,12 +192,8 @@ def _check_signature(manifest: Manifest, graph: Graph) -> None:
     if len(graph.outputs) != len(manifest.outputs):
         raise ModelError(f"the graph has {len(graph.outputs)} outputs, the manifest names {len(manifest.outputs)}")
     given = tuple((i.dtype, i.shape) for i in graph.inputs)
-    if isinstance(manifest.input, TextInput):
-        expected: tuple[object, ...] = ((DType.I64, ("batch", "tokens")),) * 2
-    else:
-        expected = ((DType.F32, ("batch", RecordEncoder(manifest.input).width)),)
-    if given != expected:
-        raise ModelError(f"the graph takes {given!s:.150}, and the manifest's input gives {expected!s:.150}")
+    if given != made_by.signature:
+        raise ModelError(f"the graph takes {given!s:.150}, and the manifest's input gives {made_by.signature!s:.150}")
 
 
 def _checked(parts: Parts, entry: FileEntry, domain: Domain) -> bytes:

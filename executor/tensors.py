@@ -10,8 +10,9 @@ from typing import Final
 import torch
 
 from ..evidence.digest import Digest
+from ..evidence.encoding import MalformedError
 from ..evidence.manifest import tensor_digest
-from ..evidence.values import DType
+from ..evidence.values import DType, Tensor
 
 TORCH_DTYPE: Final[Mapping[DType, torch.dtype]] = MappingProxyType(
     {
@@ -34,6 +35,18 @@ def little_endian(tensor: torch.Tensor) -> bytes:
     if sys.byteorder == "big":
         raw = raw.reshape(-1, size).flip(1).reshape(-1)
     return raw.numpy().tobytes()
+
+
+def from_little_endian(tensor: Tensor) -> torch.Tensor:
+    """The torch tensor of these bytes, in memory of its own."""
+    if not tensor.data:  # torch does not view nothing as another type
+        return torch.empty(tensor.shape, dtype=TORCH_DTYPE[tensor.dtype])
+    raw = torch.frombuffer(bytearray(tensor.data), dtype=torch.uint8)
+    if sys.byteorder == "big":
+        raw = raw.reshape(-1, tensor.dtype.size).flip(1).reshape(-1)
+    if tensor.dtype is DType.BOOL and int(raw.max()) > 1:
+        raise MalformedError(f"tensor {tensor.name[:40]!r} has a truth value that is neither 0 nor 1")
+    return raw.view(TORCH_DTYPE[tensor.dtype]).reshape(tensor.shape)
 
 
 def digest_of(tensor: torch.Tensor) -> Digest:

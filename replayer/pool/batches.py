@@ -9,7 +9,8 @@ from typing import Final
 from ...consensus.audit.replays import Job, Outcome
 from ...evidence.ballot import Reason
 from ...evidence.digest import Digest
-from ...evidence.manifest import ExecutionClass, RecordInput, TextInput
+from ...evidence.inputs import InputSpec, RecordInput
+from ...evidence.manifest import ExecutionClass
 from .replaying import Answer, Stopped
 
 # How far jobs are read ahead, in all; what is sorted is what was read.
@@ -22,7 +23,7 @@ RECORDS: Final = 512
 TEXT_BYTES: Final = 16 * 1024  # of padded texts: the longest, as often as there are texts
 
 # What each model that is held takes.
-Held = Mapping[Digest, RecordInput | TextInput]
+Held = Mapping[Digest, InputSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _refused(job: Job, held: Held) -> Outcome | None:
     return None
 
 
-def _cut(model: Digest, takes: RecordInput | TextInput, jobs: list[Job]) -> Iterator[Batch]:
+def _cut(model: Digest, takes: InputSpec, jobs: list[Job]) -> Iterator[Batch]:
     """The longest first: what is left for the last worker is then the least."""
     jobs = sorted(jobs, key=lambda job: len(job.input), reverse=True)
     start = 0

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ...evidence.digest import Digest
-from ...evidence.manifest import RecordInput, TextInput
+from ...evidence.inputs import InputSpec
 from ...evidence.values import DType
 from ...executor.model import GRAPH, MANIFEST, Folder, ModelError, read_manifest
 from ...executor.tensors import DTYPE, TORCH_DTYPE
@@ -56,7 +56,7 @@ class SharedModel:
 
     where: str
     model_id: Digest
-    takes: RecordInput | TextInput
+    takes: InputSpec
     files: Mapping[str, bytes]
     shared: Mapping[str, SharedTensor]
 

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from reperform.evidence.rules import Threshold
 from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel
 from reperform.executor.weights import read_weights
 from reperform.tests.cli.run import refused, reperform
@@ -30,8 +31,8 @@ def test_a_model_is_shown_as_it_is(mortgage: Path, tmp_path: Path) -> None:
     assert shown["graph"]["operations"] == Counter(node["op"] for node in nodes)
     assert [column["name"] for column in shown["input"]["columns"]] == [c.name for c in model.manifest.input.columns]  # type: ignore[union-attr]
     rule = model.manifest.rule
-    assert rule is not None
-    assert shown["rule"] == {"at": rule.at, "at_or_above": rule.at_or_above, "below": rule.below}
+    assert isinstance(rule, Threshold)
+    assert shown["rule"] == {"kind": "threshold", "at": rule.at, "at_or_above": rule.at_or_above, "below": rule.below}
 
 
 def test_people_see_what_it_takes_and_how_it_decides(mortgage: Path, tmp_path: Path) -> None:

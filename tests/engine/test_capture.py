@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from reperform.evidence.errors import ReperformError
-from reperform.evidence.manifest import NumberColumn, RecordInput, Threshold
+from reperform.evidence.inputs import NumberColumn, RecordInput
+from reperform.evidence.rules import Threshold
 from reperform.evidence.values import Record
-from reperform.executor.capture import PinError
 from reperform.executor.model import PinnedModel
-from reperform.executor.pin import pin
+from reperform.executor.pinning.candidate import Candidate
+from reperform.executor.pinning.errors import PinError
+from reperform.executor.pinning.pin import pin
 from torch import Tensor, nn
 
-SPEC = RecordInput(tuple(NumberColumn(name, "", "0.0", "1.0", None) for name in "abcd"))
+SPEC = RecordInput(tuple(NumberColumn(name, "", "0.0", "1.0") for name in "abcd"))
 EXAMPLE = [Record.of({"a": "1", "b": "2", "c": "-3", "d": "4"}), Record.of({"a": "0", "b": "1", "c": "7", "d": "0.5"})]
 
 
@@ -33,7 +35,7 @@ class Of(nn.Module):
 
 
 def _pin(module: nn.Module, directory: Path, outputs: tuple[str, ...] = ("y",), rule: Threshold | None = None) -> None:
-    pin(module, EXAMPLE, name="test", input=SPEC, outputs=outputs, rule=rule, files={}, directory=directory)
+    pin(Candidate("test", module, EXAMPLE, SPEC, outputs, rule), directory)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.errors import ReperformError
-from reperform.evidence.manifest import ExecutionClass, Manifest, RecordInput, Threshold
+from reperform.evidence.inputs import RecordInput
+from reperform.evidence.manifest import ExecutionClass, Manifest
+from reperform.evidence.rules import Threshold
 from reperform.evidence.values import Record
 from reperform.examples.mortgage.data import applications
 from reperform.examples.mortgage.train import record

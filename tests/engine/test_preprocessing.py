@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reperform.evidence.errors import ReperformError
-from reperform.evidence.manifest import CategoryColumn, NumberColumn, RecordInput, TextInput
+from reperform.evidence.inputs import CategoryColumn, Missing, NumberColumn, RecordInput, TextInput
 from reperform.evidence.values import Record, Text
 from reperform.executor.model import PinnedModel
-from reperform.executor.preprocessing import RecordEncoder, TextEncoder
+from reperform.executor.preprocessing.records import RecordEncoder
+from reperform.executor.preprocessing.texts import TextEncoder
 from reperform.executor.refusal import InputError
 
 SPEC = RecordInput(
     (
-        NumberColumn("income", "monthly", "3.1", "0.7", None),
+        NumberColumn("income", "monthly", "3.1", "0.7"),
         CategoryColumn("kind", "of house", ("flat", "house")),
-        NumberColumn("debts", "", "0.0", "1e-30", "12.5"),
+        NumberColumn("debts", "", "0.0", "1e-30", missing=Missing.FILLED, stand_in="12.5"),
     )
 )
 ROW: dict[str, str | None] = {"income": "1234.5", "kind": "flat", "debts": None}

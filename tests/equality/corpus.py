@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from reperform.evidence.digest import Digest
-from reperform.evidence.manifest import Manifest, RecordInput
+from reperform.evidence.inputs import RecordInput
+from reperform.evidence.manifest import Manifest
 from reperform.evidence.values import Input, Text
 from reperform.examples.mortgage.data import Row, applications, labels
 from reperform.examples.mortgage.train import COLUMNS, Scorer, record, train_and_pin
 from reperform.examples.sentence_encoder.model import SentenceEncoder
 from reperform.examples.sentence_encoder.pin import pin_encoder
-from reperform.executor.preprocessing import RecordEncoder
 from reperform.tests.models.gpt import GPT, pin_gpt
 from torch import nn
 
@@ -83,7 +83,7 @@ def texts(wheels: Path) -> list[Text]:
 def _scorer(manifest: Manifest) -> nn.Module:
     if not isinstance(manifest.input, RecordInput):
         raise TypeError("the mortgage scorer takes records")
-    return Scorer(RecordEncoder(manifest.input).width)
+    return Scorer(manifest.input.width)
 
 
 MODELS: Final = {

@@ -25,14 +25,16 @@ from reperform.evidence.documents import to_bytes
 from reperform.evidence.dsse import Envelope, Signed
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.inclusion import open_inclusion
+from reperform.evidence.inputs import NumberColumn, RecordInput
 from reperform.evidence.keyfile import KeyRing
 from reperform.evidence.keys import SigningKey
 from reperform.evidence.lists import BallotList, VoteList
-from reperform.evidence.manifest import ExecutionClass, Manifest, NumberColumn, RecordInput, Threshold
+from reperform.evidence.manifest import ExecutionClass, Manifest
 from reperform.evidence.pack import Disclosure, Pack, Revealed
 from reperform.evidence.receipt import Receipt, receipt_id
 from reperform.evidence.roots import RootKeys
 from reperform.evidence.roster import Node, Organisation, OrganisationRole, Roster, Suite
+from reperform.evidence.rules import Threshold
 from reperform.evidence.sealing import SealingKey
 from reperform.evidence.tally import Matter, Tally, tally
 from reperform.evidence.values import DType, Output, Record, Tensor
@@ -48,7 +50,7 @@ MANIFEST = Manifest(
     graph=digest(Domain.GRAPH, b"no graph: nobody runs this model"),
     tensors=(),
     files=(),
-    input=RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),)),
+    input=RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0"),)),
     outputs=("score",),
     rule=Threshold("0.5", "approve", "decline"),
 )

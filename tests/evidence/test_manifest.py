@@ -10,24 +10,39 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.encoding import MalformedError, decode, encode
 from reperform.evidence.errors import ReperformError
-from reperform.evidence.manifest import (
+from reperform.evidence.inputs import (
+    AudioInput,
     CategoryColumn,
-    FileEntry,
-    Manifest,
+    ImageInput,
+    Layout,
+    Missing,
     NumberColumn,
     RecordInput,
-    TensorEntry,
+    Size,
+    TensorColumn,
+    TensorsInput,
     TextInput,
-    Threshold,
-    tensor_digest,
 )
-from reperform.evidence.values import DType
+from reperform.evidence.manifest import FileEntry, Manifest, TensorEntry, tensor_digest
+from reperform.evidence.rules import Largest, Threshold
+from reperform.evidence.values import Channels, DType
 from reperform.tests.evidence.forge import altered, leaves, others
 from reperform.tests.evidence.scene import MANIFEST
 
 D = Digest(bytes(32))
-NUMBER = NumberColumn("income", "monthly income", "0.0", "1.0", None)
+NUMBER = NumberColumn("income", "monthly income", "0.0", "1.0")
 CATEGORY = CategoryColumn("purpose", "what for", ("car", "house"))
+IMAGE = ImageInput(
+    3, 2, Channels.COLOUR, "BGR", Layout.CHANNELS_FIRST, "255.0", ("0.5", "0.25", "0.0"), ("1.0", "2.0", "0.5")
+)
+AUDIO = AudioInput(16000, 512, 160000, "32768.0")
+TENSORS_AS_THEY_ARE = TensorsInput(
+    (
+        TensorColumn("left", "frames of the left side", DType.F32, ("frames", 4)),
+        TensorColumn("right", "frames of the right side", DType.I64, ("frames",)),
+    ),
+    (Size("frames", 1, 99),),
+)
 TENSORS = tuple(TensorEntry(name, DType.F32, (2, 2), D) for name in ("a", "b"))
 FULL = replace(
     MANIFEST,
@@ -38,8 +53,10 @@ FULL = replace(
 
 
 def test_a_manifest_reads_back_as_it_was_written() -> None:
-    for manifest in (FULL, replace(FULL, input=TextInput("tokenizer.json", 128), rule=None)):
-        assert from_bytes(Manifest, to_bytes(manifest)) == manifest
+    for takes in (FULL.input, TextInput("tokenizer.json", 128), IMAGE, AUDIO, TENSORS_AS_THEY_ARE):
+        for rule in (FULL.rule, None, Largest(("yes", "no"))):
+            manifest = replace(FULL, input=takes, rule=rule)
+            assert from_bytes(Manifest, to_bytes(manifest)) == manifest
 
 
 def test_the_model_id_changes_with_every_field() -> None:
@@ -90,7 +107,33 @@ def test_columns_that_cannot_be_encoded_are_refused() -> None:
         lambda: replace(NUMBER, scale="nan"),
         lambda: replace(NUMBER, mean="0"),
         lambda: replace(NUMBER, mean="1_0"),
-        lambda: replace(NUMBER, missing=""),
+        lambda: replace(NUMBER, missing=Missing.FILLED),
+        lambda: replace(NUMBER, stand_in="0.0"),
+        lambda: replace(NUMBER, missing=Missing.MARKED, stand_in=""),
+        lambda: replace(CATEGORY, stand_in="boat"),
+        lambda: replace(IMAGE, width=0),
+        lambda: replace(IMAGE, order="RGA"),
+        lambda: replace(IMAGE, order="RG"),
+        lambda: replace(IMAGE, mean=("0.5",)),
+        lambda: replace(IMAGE, scale=("1.0", "0.0", "1.0")),
+        lambda: replace(IMAGE, divisor="-255.0"),
+        lambda: replace(AUDIO, rate=0),
+        lambda: replace(AUDIO, rate=10**9),
+        lambda: replace(AUDIO, least=0),
+        lambda: replace(AUDIO, most=511),
+        lambda: replace(AUDIO, divisor="0.0"),
+        lambda: Size("batch", 1, 2),
+        lambda: Size("a b", 1, 2),
+        lambda: Size("frames", 2, 1),
+        lambda: replace(TENSORS_AS_THEY_ARE, tensors=()),
+        lambda: replace(TENSORS_AS_THEY_ARE, sizes=()),
+        lambda: replace(TENSORS_AS_THEY_ARE, sizes=(Size("frames", 1, 9),) * 2),
+        lambda: replace(TENSORS_AS_THEY_ARE, tensors=TENSORS_AS_THEY_ARE.tensors[:1] * 2),
+        lambda: TensorColumn("x", "", DType.F64, (2,)),
+        lambda: TensorColumn("x", "", DType.F32, (0,)),
+        lambda: TensorColumn("x", "", DType.F32, (2,) * 64),
+        lambda: Largest(()),
+        lambda: Largest(("yes", "yes")),
         lambda: replace(CATEGORY, categories=()),
         lambda: replace(CATEGORY, categories=("car", "car")),
         lambda: RecordInput(()),

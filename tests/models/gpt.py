@@ -7,17 +7,17 @@ and with every version of torch, which no trained model of its kind in the packa
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import torch
 from reperform.evidence.digest import Digest
-from reperform.evidence.manifest import TextInput
+from reperform.evidence.inputs import TextInput
 from reperform.examples.sentence_encoder.model import VOCABULARY
-from reperform.examples.sentence_encoder.pin import EXAMPLES, published
+from reperform.examples.sentence_encoder.pin import EXAMPLES, TOKENIZER, published
 from reperform.examples.wheels import CACHE
-from reperform.executor.pin import pin
+from reperform.executor.pinning.candidate import Candidate
+from reperform.executor.pinning.pin import pin
 from reperform.tests.arithmetic.same.battery import noise
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
@@ -99,16 +99,12 @@ def _is_gain(name: str) -> bool:
 
 def pin_gpt(directory: Path, cache: Path = CACHE, module: GPT | None = None) -> Digest:
     """Pin the stack into the new folder `directory`, with the sentence encoder's tokenizer; returns the model id."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "tokenizer.json")
-        path.write_bytes(published(path.name, cache))
-        return pin(
-            module or gpt(),
-            EXAMPLES,
-            name="gpt",
-            input=TextInput(path.name, POSITIONS),
-            outputs=["last"],
-            rule=None,
-            files={path.name: path},
-            directory=directory,
-        )
+    candidate = Candidate(
+        name="gpt",
+        module=module or gpt(),
+        examples=EXAMPLES,
+        input=TextInput(TOKENIZER, POSITIONS),
+        outputs=["last"],
+        files={TOKENIZER: published(TOKENIZER, cache)},
+    )
+    return pin(candidate, directory)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from reperform.evidence.manifest import NumberColumn, RecordInput, Threshold
+from reperform.evidence.inputs import NumberColumn, RecordInput
+from reperform.evidence.rules import Threshold
 from reperform.evidence.values import Record
-from reperform.executor.pin import pin
+from reperform.executor.pinning.candidate import Candidate
+from reperform.executor.pinning.pin import pin
 from reperform.tests.world import World
 
 
@@ -24,14 +26,13 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     layers = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1), torch.nn.Flatten(0))
     folder = tmp_path_factory.mktemp("pinned") / "model"
-    pin(
-        layers,
-        [Record.of({"income": income}) for income in ("1000.0", "4000.0", "9000.5")],
+    candidate = Candidate(
         name="a small model",
-        input=RecordInput((NumberColumn("income", "monthly income", "4000.0", "1000.0", None),)),
+        module=layers,
+        examples=[Record.of({"income": income}) for income in ("1000.0", "4000.0", "9000.5")],
+        input=RecordInput((NumberColumn("income", "monthly income", "4000.0", "1000.0"),)),
         outputs=("score",),
         rule=Threshold("0.0", "approve", "decline"),
-        files={},
-        directory=folder,
     )
+    pin(candidate, folder)
     return folder

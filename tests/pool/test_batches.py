@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from reperform.consensus.audit.replays import Job, Outcome
 from reperform.evidence.ballot import Reason
 from reperform.evidence.digest import Digest
-from reperform.evidence.manifest import ExecutionClass, NumberColumn, RecordInput, TextInput
+from reperform.evidence.inputs import NumberColumn, RecordInput, TextInput
+from reperform.evidence.manifest import ExecutionClass
 from reperform.evidence.receipt import Receipt
 from reperform.replayer.pool import batches as rules
 from reperform.replayer.pool.batches import Batch, Held, batches
@@ -20,7 +21,7 @@ from reperform.tests.world import World
 TEXTS, RECORDS, OTHER = (Digest(bytes([number]) * 32) for number in range(3))
 HELD: Held = {
     TEXTS: TextInput("tokenizer.json", 256),
-    RECORDS: RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),)),
+    RECORDS: RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0"),)),
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reperform.consensus.audit.replays import Event, Job, Outcome
 from reperform.evidence.ballot import Reason
 from reperform.evidence.digest import Digest
-from reperform.evidence.manifest import NumberColumn, RecordInput
+from reperform.evidence.inputs import NumberColumn, RecordInput
 from reperform.evidence.receipt import Receipt
 from reperform.replayer.pool import batches as rules
 from reperform.replayer.pool.batches import Batch
@@ -34,7 +34,7 @@ class Imagined(Crew):
     """A crew whose workers are lost by chance, when they start and when they run, and by every input with a P."""
 
     def __init__(self, chance: Random, size: int, replacements: int, risk: float) -> None:
-        self.held = {MODEL: RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0", None),))}
+        self.held = {MODEL: RecordInput((NumberColumn("income", "monthly income", "0.0", "1.0"),))}
         self.chance, self.risk = chance, risk
         self.lost = 0
         self.members = []

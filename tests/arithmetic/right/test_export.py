@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from reperform.executor.arithmetic.operations import TABLE
-from reperform.executor.capture import capture
+from reperform.executor.graph import Graph
 from reperform.executor.graph_json import from_json, to_json
 from reperform.executor.interpreter import Program, RunError
+from reperform.executor.pinning.capture import capture
 from reperform.tests.arithmetic.bits import same_bits
 from torch import Tensor, nn
 
@@ -235,10 +236,10 @@ def noise(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     return lambda batch: (torch.randn(batch, *shape, generator=torch.Generator().manual_seed(batch)),)
 
 
-BATCH: dict[str, int | None] = {"batch": None}
-TOKENS = {**BATCH, "tokens": 64}
+BATCH: dict[str, tuple[int, int]] = {}
+TOKENS = {"tokens": (1, 64)}
 # What makes the module, inputs for so many examples, and the sizes that are free.
-CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[int], tuple[Tensor, ...]], dict[str, int | None]]] = {
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[int], tuple[Tensor, ...]], dict[str, tuple[int, int]]]] = {
     "bert": (Encoder, lambda batch: texts(batch, 4 * batch), TOKENS),
     "gpt": (Gpt, lambda batch: texts(batch, 4 * batch), TOKENS),
     "llama": (Llama, lambda batch: texts(batch, 4 * batch), TOKENS),
@@ -260,12 +261,20 @@ def settled(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
+def _captured(
+    module: nn.Module, example: tuple[torch.Tensor, ...], sizes: Mapping[str, tuple[int, int]]
+) -> tuple[Graph, dict[str, torch.Tensor]]:
+    """With a free batch, and as many more leading sizes free as there are `sizes`."""
+    shapes = [("batch", *sizes, *tensor.shape[1 + len(sizes) :]) for tensor in example]
+    return capture(module, example, shapes, sizes, TABLE.keys())
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_captured_model_runs_close_to_native(name: str) -> None:
-    make, inputs, symbols = CASES[name]
+    make, inputs, sizes = CASES[name]
     torch.manual_seed(0)
     module = settled(make())
-    graph, weights = capture(module, inputs(3), symbols, TABLE.keys())
+    graph, weights = _captured(module, inputs(3), sizes)
     program = Program(from_json(to_json(graph)), weights, TABLE)
     together = inputs(5)
     (result,) = program(*together)
@@ -352,7 +361,7 @@ class Of(nn.Module):
 def test_an_infinity_stops_the_run_where_it_is_an_operand(function: Any, words: str) -> None:
     last = function if isinstance(function, nn.Module) else Of(function)
     module = nn.Sequential(Of(torch.reciprocal), last).eval()
-    graph, weights = capture(module, noise(2, 9)(2), {}, TABLE.keys())
+    graph, weights = _captured(module, noise(2, 9)(2), BATCH)
     program, x = Program(graph, weights, TABLE), torch.ones(2, 2, 9)
     program(x)
     x[1, 0, 4] = 0.0
@@ -368,7 +377,7 @@ def test_a_captured_layer_runs_close_to_native(name: str) -> None:
     torch.manual_seed(0)
     function, shape = modules()[name]
     module = Of(function).eval()
-    graph, weights = capture(module, noise(*shape)(3), BATCH, TABLE.keys())
+    graph, weights = _captured(module, noise(*shape)(3), BATCH)
     x = noise(*shape)(4)
     with torch.inference_mode():
         assert torch.allclose(Program(graph, weights, TABLE)(*x)[0], module(*x), atol=1e-5)

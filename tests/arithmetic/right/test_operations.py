@@ -12,7 +12,7 @@ import pytest
 import torch
 from reperform.executor import arithmetic
 from reperform.executor.arithmetic.operations import TABLE, operation
-from reperform.executor.parts import PARTS, decompositions
+from reperform.executor.pinning.parts import PARTS, decompositions
 from reperform.tests.arithmetic.bits import same_bits
 
 PAGE = Path(__file__).parents[3] / "docs" / "arithmetic.md"

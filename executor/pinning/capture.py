@@ -15,12 +15,13 @@ import torch
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
-from ..evidence.digest import Digest
-from ..evidence.errors import ReperformError
-from ..evidence.values import DType
-from .graph import Argument, Graph, GraphInput, Node, Ref, Weight
+from ...evidence.digest import Digest
+from ...evidence.inputs import BATCH
+from ...evidence.values import DType
+from ..graph import Argument, Graph, GraphInput, Node, Ref, Weight
+from ..tensors import DTYPE, digest_of
+from .errors import PinError
 from .parts import decompositions
-from .tensors import DTYPE, digest_of
 
 # Checks that torch.export writes into a graph; they give no value.
 _CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
@@ -30,30 +31,29 @@ _HALF: Final = (torch.float16, torch.bfloat16)
 _COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)
 _ALLOWED: Final = f"portable-1 computes in {', '.join(_COMPUTED)}"
 
+Shape = tuple[int | str, ...]
+
 _WEIGHT_KINDS: Final = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
-
-
-class PinError(ReperformError):
-    """A module that cannot be pinned."""
 
 
 def capture(
     module: torch.nn.Module,
     example: tuple[torch.Tensor, ...],
-    symbols: Mapping[str, int | None],
+    shapes: Sequence[Shape],
+    sizes: Mapping[str, tuple[int, int]],
     operations: Collection[str],
 ) -> tuple[Graph, dict[str, torch.Tensor]]:
     """The graph of `module` in inference, and the tensors it reads, named and stored once each.
 
-    `example` is what it is called with; its leading sizes are free, and `symbols` gives their names in order
-    and the largest each can be. Operations must be among `operations`. Raises PinError, naming what is not
-    supported and its place.
+    `example` is what it is called with, of these `shapes`, in which a size that has a name is free; `sizes` gives
+    the least and the most that each can be, but for BATCH. Operations must be among `operations`. Raises PinError,
+    naming what is not supported and its place.
     """
     stored = dict([*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)])
     module = copy.deepcopy(module).eval()
     if any(t.dtype in _HALF for t in stored.values()):
         module = module.float()
-    program = _export(module, example, symbols)
+    program = _export(module, example, shapes, sizes)
     _check_operations(program, operations)
     readers = _readers(program)
     held = {**program.constants, **program.state_dict}
@@ -61,19 +61,21 @@ def capture(
     names = _first_names(tensors, readers)
     # Copies: parameters that share memory, or are slices of it, become tensors of their own.
     weights = {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in names.values()}
-    return _graph(program, names, tuple(symbols)), weights
+    return _graph(program, names, shapes), weights
 
 
 def _export(
-    module: torch.nn.Module, example: tuple[torch.Tensor, ...], symbols: Mapping[str, int | None]
+    module: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    shapes: Sequence[Shape],
+    sizes: Mapping[str, tuple[int, int]],
 ) -> ExportedProgram:
-    sizes = {i: Dim(name, min=1, max=largest) for i, (name, largest) in enumerate(symbols.items())}
+    free = {BATCH: Dim(BATCH, min=1), **{name: Dim(name, min=least, max=most) for name, (least, most) in sizes.items()}}
+    dynamic = tuple({i: free[size] for i, size in enumerate(shape) if isinstance(size, str)} for shape in shapes)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, about itself
-            program: ExportedProgram = torch.export.export(
-                module, example, dynamic_shapes=tuple(sizes for _ in example), strict=False
-            )
+            program: ExportedProgram = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
             # Functional ATen, with linear, layer_norm and attention left whole.
             program = program.run_decompositions(decompositions())
     except (RuntimeError, ValueError, TypeError, torch._dynamo.exc.TorchDynamoException) as error:
@@ -120,18 +122,17 @@ def _first_names(tensors: Mapping[str, torch.Tensor], readers: Mapping[str, torc
     return names
 
 
-def _graph(program: ExportedProgram, names: Mapping[str, str], symbols: tuple[str, ...]) -> Graph:
+def _graph(program: ExportedProgram, names: Mapping[str, str], shapes: Sequence[Shape]) -> Graph:
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    inputs, weights = [], []
+    inputs: list[GraphInput] = []
+    weights: list[Weight] = []
     for spec in program.graph_signature.input_specs:
         name = str(getattr(spec.arg, "name", spec.arg))
         if spec.kind in _WEIGHT_KINDS:
             if spec.target in names:
                 weights.append(Weight(name, names[spec.target]))
         elif spec.kind is InputKind.USER_INPUT and name in placeholders:
-            value = placeholders[name].meta["val"]
-            shape = tuple(symbols[i] if i < len(symbols) else int(s) for i, s in enumerate(value.shape))
-            inputs.append(GraphInput(name, DTYPE[value.dtype], shape))
+            inputs.append(GraphInput(name, DTYPE[placeholders[name].meta["val"].dtype], shapes[len(inputs)]))
         else:
             raise PinError(f"the module has an input {name!r} of kind {spec.kind.name}, which a graph cannot hold")
     outputs = []

@@ -1,0 +1,127 @@
+"""Pins a model: writes it as data, loads that back, and checks that it still computes the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import takewhile
+from pathlib import Path
+
+import torch
+
+from ...evidence.digest import Digest, Domain, digest
+from ...evidence.documents import to_bytes
+from ...evidence.manifest import ExecutionClass, FileEntry, Manifest
+from ...evidence.values import Input, Tensor
+from ..arithmetic.operations import TABLE
+from ..graph_json import graph_digest, to_json
+from ..model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
+from ..preprocessing import Encoder, encoder
+from ..tensors import from_little_endian
+from ..weights import entries, serialize
+from .candidate import Candidate
+from .capture import capture
+from .errors import PinError
+
+Progress = Callable[[str], None]
+
+
+def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: None) -> Digest:
+    """Write a model into the new folder `directory`; returns its model id.
+
+    `progress` is told what is being done. Raises PinError, or another ReperformError; then nothing is left behind.
+    """
+    if directory.exists():
+        raise PinError(f"{directory} exists already", advice="name a new folder, or remove that one")
+    if not candidate.examples:
+        raise PinError("pinning needs an example input")
+    made_by = encoder(candidate.input, candidate.files)
+    progress("capturing the graph")
+    shapes = [shape for _, shape in made_by.signature]
+    graph, weights = capture(candidate.module, _example(candidate, made_by), shapes, made_by.sizes, TABLE.keys())
+    progress("digesting the weights")
+    manifest = Manifest(
+        name=candidate.name,
+        execution_class=ExecutionClass.PORTABLE_1,
+        graph=graph_digest(graph),
+        tensors=entries(weights),
+        files=tuple(FileEntry(file, digest(Domain.FILE, data)) for file, data in sorted(candidate.files.items())),
+        input=candidate.input,
+        outputs=tuple(candidate.outputs),
+        rule=candidate.rule,
+    )
+    parts = {**candidate.files, GRAPH: to_json(graph), WEIGHTS: serialize(weights), MANIFEST: to_bytes(manifest)}
+    if len(parts) != len(candidate.files) + 3:
+        raise PinError(f"a file may not be called {MANIFEST}, {GRAPH} or {WEIGHTS}")
+
+    def check(written: Path) -> None:
+        progress("checking against the original")
+        _check(PinnedModel.load(written), candidate, made_by)
+
+    progress("writing")
+    _write(directory, parts, check)
+    return manifest.model_id
+
+
+def _example(candidate: Candidate, made_by: Encoder) -> tuple[torch.Tensor, ...]:
+    first = made_by.alike(candidate.examples[0])
+    alike = list(takewhile(lambda one: made_by.alike(one) == first, candidate.examples))
+    # A batch of one would be taken for a constant by torch.export.
+    return made_by.tensors(alike * 2 if len(alike) == 1 else alike)
+
+
+def _check(model: PinnedModel, candidate: Candidate, made_by: Encoder) -> None:
+    """The written model must agree with the original, and each answer with the one given alone."""
+    alone = [model.run([one])[0] for one in candidate.examples]
+    twice = [*candidate.examples, *candidate.examples]  # two at least run together
+    if model.run(twice) != [*alone, *alone]:
+        raise PinError(
+            "the module mixes the inputs of a batch: an answer depends on what else is in it",
+            advice="reduce, normalise and reshape within each input only",
+        )
+    for one, answer in zip(candidate.examples, alone, strict=True):
+        for output, expected in zip(answer.tensors, _original(candidate, made_by, one), strict=True):
+            _compare(output, expected, candidate.tolerance)
+
+
+def _original(candidate: Candidate, made_by: Encoder, one: Input) -> list[torch.Tensor]:
+    """What the model answers in its own library."""
+    if candidate.original is not None:
+        return list(candidate.original(one))
+    module, training = candidate.module, candidate.module.training
+    with torch.no_grad():
+        given = module.eval()(*made_by.tensors([one]))
+    module.train(training)
+    return [tensor[0] for tensor in (given if isinstance(given, tuple | list) else (given,))]
+
+
+def _compare(output: Tensor, expected: torch.Tensor, tolerance: float) -> None:
+    found = from_little_endian(output)
+    if found.shape != expected.shape:
+        raise PinError(f"output {output.name!r} is {list(found.shape)}, the original's {list(expected.shape)}")
+    difference = float((found.double() - expected.double()).abs().max()) if found.numel() else 0.0
+    # Not `>`: a NaN is no agreement.
+    if not difference <= tolerance * max(1.0, float(expected.abs().max()) if expected.numel() else 0.0):
+        raise PinError(f"output {output.name!r} of the pinned model differs from the original's by {difference:.3g}")
+
+
+def _write(directory: Path, parts: Mapping[str, bytes], check: Callable[[Path], None]) -> None:
+    """All of `parts` on disk under `directory`, after `check` passed on them, or nothing."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        try:
+            for name, data in parts.items():
+                with (partial / name).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            check(partial)
+            partial.chmod(0o755)  # mkdtemp gives 0o700, and a pinned model is no secret
+            partial.rename(directory)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise PinError(f"{directory} cannot be written: {error.strerror}") from error
