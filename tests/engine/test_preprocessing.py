@@ -142,5 +142,5 @@ def test_a_mutated_tokenizer_raises_nothing_but_our_errors(at: int, byte: int) -
 
 
 def test_an_input_of_the_other_kind_is_refused(scorer: PinnedModel) -> None:
-    with pytest.raises(InputError, match="input 0 is a text; this model takes a record"):
+    with pytest.raises(InputError, match="input 0 is of kind text; this model takes record"):
         scorer.run([Text("please")])
