@@ -44,9 +44,9 @@ def native(cache: Path = CACHE) -> SentenceEncoder:
     return module.eval()
 
 
-def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
-    """Pin the encoder into the new folder `directory`; returns the model id. Raises ReperformError."""
-    candidate = Candidate(
+def encoder(cache: Path = CACHE) -> Candidate:
+    """The encoder, ready to be pinned. Raises WheelError."""
+    return Candidate(
         name="all-MiniLM-L6-v2",
         module=native(cache),
         examples=EXAMPLES,
@@ -54,7 +54,11 @@ def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
         outputs=["embedding"],
         files={TOKENIZER: published(TOKENIZER, cache)},
     )
-    return pin(candidate, directory)
+
+
+def pin_encoder(directory: Path, cache: Path = CACHE) -> Digest:
+    """Pin the encoder into the new folder `directory`; returns the model id. Raises ReperformError."""
+    return pin(encoder(cache), directory)
 
 
 def main() -> None:
