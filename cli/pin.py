@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..evidence.digest import Digest
 from ..evidence.encoding import MalformedError
 from .output import AsJson, progress, tell
 
+if TYPE_CHECKING:
+    from ..executor.pinning.recognise import Said
+
+_HELP: Final = "give SOURCE and --out FOLDER to pin a model, or --inspect FOLDER to see one"
+
 
 def pin(
-    source: Annotated[str | None, typer.Argument(help="MODULE:FUNCTION; called with the new folder, it pins.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(help="MODULE:FUNCTION, or a file or folder of a library (docs/models.md).")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The new folder of the pinned model.")] = None,
+    examples: Annotated[
+        Path | None, typer.Option(help="Inputs on which the pinned model is compared with the original.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the pinned model is called.")] = None,
     inspect: Annotated[
         Path | None, typer.Option("--inspect", metavar="FOLDER", help="Check and show a pinned model instead.")
     ] = None,
@@ -24,22 +32,24 @@ def pin(
 ) -> None:
     """Pin a model: a graph of named operations, weights and preprocessing as data, under one model id.
 
-    Example: reperform pin reperform.examples.mortgage.train:train_and_pin --out models/mortgage
+    Example: reperform pin reperform.examples.mortgage.train:scorer --out models/mortgage
 
     Example: reperform pin --inspect models/mortgage
 
-    The function trains or loads a torch module and calls reperform.executor.pin.pin. It runs with your
-    rights: pin only code that you trust. Whoever replays needs none of it, nor does --inspect run any.
+    The function returns a Candidate (reperform.executor.pinning.candidate): a torch module, what it takes and gives,
+    and example inputs. It runs with your rights: pin only code that you trust. Whoever replays needs none of it, nor
+    does --inspect run any.
     """
     if inspect is not None and source is None and out is None:
         _show(inspect, as_json)
     elif source is not None and out is not None and inspect is None:
-        _pin(source, out, as_json)
+        from ..executor.pinning.recognise import Said
+        from .decide import read_inputs
+
+        said = Said(name, read_inputs(examples) if examples else ())
+        _pin(source, said, out, as_json)
     else:
-        raise MalformedError(
-            "what is to be done is not clear",
-            advice="give MODULE:FUNCTION and --out FOLDER to pin a model, or --inspect FOLDER to see one",
-        )
+        raise MalformedError("what is to be done is not clear", advice=_HELP)
 
 
 def _show(folder: Path, as_json: bool) -> None:
@@ -48,26 +58,19 @@ def _show(folder: Path, as_json: bool) -> None:
 
     with progress.status(f"checking {folder}"):
         model = PinnedModel.load(folder)
-    tell(as_json, as_data(model), *as_lines(model))
+    manifest, graph = model.manifest, model.program.graph
+    tell(as_json, as_data(manifest, graph), *as_lines(manifest, graph))
 
 
-def _pin(source: str, out: Path, as_json: bool) -> None:
-    from ..executor.model import PinnedModel
+def _pin(source: str, said: Said, out: Path, as_json: bool) -> None:
+    from ..executor.model import Folder, read_graph, read_manifest
+    from ..executor.pinning.pin import pin as write
+    from ..executor.pinning.recognise import candidate
+    from .pin_inspect import as_data, summary
 
-    module_name, _, function_name = source.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise MalformedError(f"{source} is not an importable MODULE:FUNCTION: {error}") from error
-    with progress.status(f"pinning {source}"):
-        model_id = function(out)
-    if not isinstance(model_id, Digest):
-        raise MalformedError(f"{source} did not return a model id", advice="it must return what pin() returns")
-    manifest = PinnedModel.load(out).manifest
-    tell(
-        as_json,
-        {"model": str(model_id), "name": manifest.name, "tensors": len(manifest.tensors), "directory": str(out)},
-        f"pinned {manifest.name!r} in {out}: {len(manifest.tensors)} tensors, {manifest.execution_class}",
-        f"model id {model_id}",
-    )
+    with progress.status(f"reading {source}") as status:
+        write(candidate(source, said), out, lambda doing: status.update(f"{doing}: {source}"))
+    parts = Folder(out)
+    manifest = read_manifest(parts)
+    graph = read_graph(parts, manifest)
+    tell(as_json, {**as_data(manifest, graph), "directory": str(out)}, f"pinned in {out}", *summary(manifest, graph))

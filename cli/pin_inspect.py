@@ -18,17 +18,15 @@ from ..evidence.inputs import (
     TextInput,
     Unknown,
 )
-from ..evidence.manifest import Manifest, TensorEntry
+from ..evidence.manifest import Manifest
 from ..evidence.rules import Rule, Threshold
 from ..executor.graph import Graph
-from ..executor.model import PinnedModel
 
 
-def as_data(model: PinnedModel) -> dict[str, Any]:
+def as_data(manifest: Manifest, graph: Graph) -> dict[str, Any]:
     """Everything that the manifest says, and a summary of the graph."""
-    manifest, graph = model.manifest, model.program.graph
     return {
-        "model": str(model.model_id),
+        "model": str(manifest.model_id),
         "name": manifest.name,
         "execution_class": str(manifest.execution_class),
         "input": _plain(manifest.input),
@@ -44,34 +42,36 @@ def as_data(model: PinnedModel) -> dict[str, Any]:
             {"name": t.name, "dtype": str(t.dtype), "shape": list(t.shape), "digest": str(t.digest)}
             for t in manifest.tensors
         ],
-        "parameters": sum(math.prod(tensor.shape) for tensor in manifest.tensors),
-        "bytes": sum(map(_bytes, manifest.tensors)),
+        "parameters": _parameters(manifest),
+        "bytes": _bytes(manifest),
         "files": [{"name": file.name, "digest": str(file.digest)} for file in manifest.files],
     }
 
 
-def as_lines(model: PinnedModel) -> Iterator[str]:
+def as_lines(manifest: Manifest, graph: Graph) -> Iterator[str]:
     """The same for a terminal; the digests shortened, the model's in full."""
-    manifest, graph = model.manifest, model.program.graph
+    yield from summary(manifest, graph)
+    for tensor in manifest.tensors:
+        yield f"  {tensor.digest.short()}  {tensor.name}  {tensor.dtype}{list(tensor.shape)}"
+    for file in manifest.files:
+        yield f"file {file.digest.short()}  {file.name}"
+
+
+def summary(manifest: Manifest, graph: Graph) -> Iterator[str]:
+    """What a model takes and gives, its operations and its size."""
     yield f"{manifest.name}, {manifest.execution_class}"
-    yield f"model id {model.model_id}"
+    yield f"model id {manifest.model_id}"
     yield ""
     yield from _takes(manifest)
     yield f"gives {', '.join(manifest.outputs)}"
     if manifest.rule is not None:
         yield _decides(manifest.rule, manifest.outputs[0])
     yield ""
-    yield f"graph {manifest.graph.short()}: {len(graph.nodes)} nodes of {len(dict(_operations(graph)))} operations"
+    yield f"graph {manifest.graph.short()}: {len(graph.nodes)} nodes of {len(_operations(graph))} operations"
     for op, count in _operations(graph):
         yield f"  {count:6,}  {op}"
     yield ""
-    elements = sum(math.prod(tensor.shape) for tensor in manifest.tensors)
-    size = sum(map(_bytes, manifest.tensors))
-    yield f"{len(manifest.tensors)} tensors, {elements:,} numbers, {size:,} bytes"
-    for tensor in manifest.tensors:
-        yield f"  {tensor.digest.short()}  {tensor.name}  {tensor.dtype}{list(tensor.shape)}"
-    for file in manifest.files:
-        yield f"file {file.digest.short()}  {file.name}"
+    yield f"{len(manifest.tensors)} tensors, {_parameters(manifest):,} numbers, {_bytes(manifest):,} bytes"
 
 
 def _operations(graph: Graph) -> list[tuple[str, int]]:
@@ -80,8 +80,12 @@ def _operations(graph: Graph) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _bytes(tensor: TensorEntry) -> int:
-    return math.prod(tensor.shape) * tensor.dtype.size
+def _parameters(manifest: Manifest) -> int:
+    return sum(math.prod(tensor.shape) for tensor in manifest.tensors)
+
+
+def _bytes(manifest: Manifest) -> int:
+    return sum(math.prod(tensor.shape) * tensor.dtype.size for tensor in manifest.tensors)
 
 
 def _plain(value: Any) -> Any:

@@ -94,6 +94,11 @@ def read_manifest(parts: Parts) -> Manifest:
         raise ModelError(cause, advice="take the model's files again from whoever pinned it") from error
 
 
+def read_graph(parts: Parts, manifest: Manifest) -> Graph:
+    """The graph, if it is the manifest's. Raises ModelError, GraphError."""
+    return from_json(_checked(parts, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedModel:
     """A model whose every part was checked against its manifest."""
@@ -120,7 +125,7 @@ class PinnedModel:
                 f"the model is pinned for class {manifest.execution_class}; this machine runs portable-1",
                 advice="replay it where its own class is available, or pin it again for portable-1",
             )
-        graph = from_json(_checked(parts, FileEntry(GRAPH, manifest.graph), Domain.GRAPH))
+        graph = read_graph(parts, manifest)
         files = {entry.name: _checked(parts, entry, Domain.FILE) for entry in manifest.files}
         made_by = encoder(manifest.input, files)
         _check_signature(manifest, graph, made_by)

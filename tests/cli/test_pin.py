@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,37 @@ def test_a_model_that_is_not_as_it_was_pinned_is_not_shown(mortgage: Path, tmp_p
     ids=" ".join,
 )
 def test_one_thing_at_a_time(arguments: list[str], tmp_path: Path) -> None:
-    assert "give MODULE:FUNCTION and --out FOLDER" in refused(reperform("pin", *arguments, at=tmp_path))
+    assert "give SOURCE and --out FOLDER" in refused(reperform("pin", *arguments, at=tmp_path))
 
 
-@pytest.mark.parametrize("source", ["nothing", "no.such:thing", "json:nothing", ":"])
+@pytest.mark.parametrize("source", ["no.such:thing", "json:nothing", ":"])
 def test_what_cannot_be_imported_is_refused(source: str, tmp_path: Path) -> None:
     assert "is not an importable MODULE:FUNCTION" in refused(reperform("pin", source, "--out", "x", at=tmp_path))
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nothing", "nothing is none of: MODULE:FUNCTION, "),
+        ("weights.pt", "holds weights without the model that they are for"),
+        ("weights.safetensors", "holds weights without the model that they are for"),
+        ("reperform.examples.mortgage.data:applications", "builtins.list is nothing that can be pinned"),
+    ],
+)
+def test_what_no_source_takes_is_refused(source: str, words: str, tmp_path: Path, wheels: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "wheels").symlink_to(wheels)
+    assert words in refused(reperform("pin", source, "--out", "x", at=tmp_path))
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_model_is_pinned_and_shown(mortgage: Path, tmp_path: Path, wheels: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "wheels").symlink_to(wheels)
+    command = ("pin", "reperform.examples.mortgage.train:scorer", "--out", "model", "--name", "another", "--json")
+    shown = json.loads(reperform(*command, at=tmp_path).stdout)
+    manifest, first = PinnedModel.load(tmp_path / "model").manifest, PinnedModel.load(mortgage).manifest
+    assert shown["model"] == str(manifest.model_id)
+    assert shown["directory"] == "model"
+    assert manifest == replace(first, name="another")

@@ -1,0 +1,97 @@
+"""What `reperform pin` is given, by how it is named, and which source takes it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ...evidence.values import Input
+from .candidate import Candidate
+from .errors import PinError
+from .tabular.notes import Note
+
+
+class Kind(StrEnum):
+    """What a source can be."""
+
+    OBJECT = "MODULE:FUNCTION"
+    HUGGING_FACE = "a Hugging Face folder"
+    EXPORTED = "a torch.export program (.pt2)"
+    ONNX = "an ONNX model (.onnx)"
+    LIGHTGBM = "a LightGBM model (.txt)"
+    XGBOOST = "an XGBoost model (.json, .ubj)"
+    PICKLE = "a pickle (.joblib, .pickle, .pkl)"
+
+
+_BY_SUFFIX = {
+    ".pt2": Kind.EXPORTED,
+    ".onnx": Kind.ONNX,
+    ".txt": Kind.LIGHTGBM,
+    ".json": Kind.XGBOOST,
+    ".joblib": Kind.PICKLE,
+    ".pickle": Kind.PICKLE,
+    ".pkl": Kind.PICKLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people say about a source that does not stand in it.
+
+    name: of the pinned model; the source's own if None. examples: inputs to compare on. notes: by column.
+    """
+
+    name: str | None = None
+    examples: Sequence[Input] = ()
+    notes: Mapping[str, Note] = field(default_factory=dict)
+
+
+def kind_of(source: str) -> Kind:
+    """By its name alone, without opening it. Raises PinError for what no source takes."""
+    path = Path(source)
+    if path.is_dir():
+        return Kind.HUGGING_FACE
+    if path.suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[path.suffix]
+    if path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
+        raise PinError(
+            f"{source} holds weights without the model that they are for",
+            advice="give MODULE:FUNCTION, where the function loads them into a torch module and returns a Candidate",
+        )
+    if ":" in source and not path.exists():
+        return Kind.OBJECT
+    raise PinError(f"{source} is none of: {', '.join(Kind)}", advice="docs/models.md shows one example of each")
+
+
+def candidate(source: str, said: Said) -> Candidate:
+    """What is to be pinned. Raises PinError, or another ReperformError, for what cannot be."""
+    match kind_of(source):
+        case Kind.OBJECT:
+            return from_object(_call(source), said)
+        case other:
+            raise PinError(f"{source} is {other}, which is not taken yet")
+
+
+def from_object(found: Any, said: Said) -> Candidate:
+    """A Python object that a function returned. Raises PinError."""
+    if isinstance(found, Candidate):
+        return replace(found, name=said.name or found.name, examples=said.examples or found.examples)
+    raise PinError(
+        f"a {type(found).__module__}.{type(found).__qualname__} is nothing that can be pinned",
+        advice="return a Candidate (reperform.executor.pinning.candidate) or a fitted scikit-learn estimator",
+    )
+
+
+def _call(source: str) -> Any:
+    module, _, function = source.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise PinError(f"{source} is not an importable MODULE:FUNCTION: {error}") from error
+    return found()
