@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check dev exhaustive equality schedules clean
+.PHONY: demo test check dev exhaustive equality schedules models clean
 
 demo: $(READY)
 	$(BIN)/reperform demo
@@ -13,7 +13,7 @@ demo: $(READY)
 # spinning is several times faster; no result depends on it.)
 test: $(READY)
 	$(BIN)/reperform selftest  # compiles the loops, once for all processes
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist worksteal --ignore=tests/real_models
 
 check: $(READY)
 	mkdir -p .cache/typing && ln -sfn ../.. .cache/typing/reperform
@@ -23,7 +23,7 @@ check: $(READY)
 
 dev: $(READY)
 
-# Long checks, whose results are recorded: docs/exhaustive.md, docs/equality.md and docs/threat-model.md.
+# Long checks, whose results are recorded: docs/exhaustive.md, docs/equality.md, docs/threat-model.md, docs/models.md.
 # Every float32 input of every function of one variable, by every implementation; goes on where it was interrupted.
 exhaustive: $(READY)
 	$(BIN)/python -m reperform.executor.arithmetic.exhaustive
@@ -35,6 +35,10 @@ equality: $(READY)
 # Random schedules of cases with cheats below the quorum.
 schedules: $(READY)
 	REPERFORM_SCHEDULES=10000 $(BIN)/pytest -n 2 tests/protocol/test_simulation.py
+
+# Real models from their wheels (300 MB): pinned, compared with native torch, and their bits under several settings.
+models: $(READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 tests/real_models
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
