@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from . import extremes, functional
-from .operands import check_dtype, check_float32, convert, dimensions, expect, is_integer, refuse
+from .operands import check_dtype, check_float32, check_floating, convert, dimensions, expect, is_integer, refuse
 from .symbols import Entry
 
 Dimensions = int | Sequence[int] | None
 
 
 def sum_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
-    """The sum of float32 (§3), or of integers, which is exact."""
+    """The sum of float32 or float64 (§3), or of integers, which is exact."""
     expect("aten.sum", "dtype", dtype, None, torch.float32, torch.int64)
     x = x if dtype is None else convert("aten.sum", x, dtype)
     if is_integer(x.dtype):
         return torch.sum(x, dimensions(dim), keepdim)
-    check_float32("aten.sum", x)
+    check_floating("aten.sum", x)
     return functional.sum(x, dimensions(dim), keepdim)
 
 
@@ -30,10 +30,10 @@ def sum_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def mean_dim(x: Tensor, dim: Dimensions = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
-    """The mean of float32."""
+    """The mean of float32 or float64."""
     expect("aten.mean", "dtype", dtype, None, torch.float32)
     x = x if dtype is None else convert("aten.mean", x, dtype)
-    check_float32("aten.mean", x)
+    check_floating("aten.mean", x)
     return functional.mean(x, dimensions(dim), keepdim)
 
 

@@ -1,6 +1,7 @@
 """The functions of portable-1, with the signatures of torch.nn.functional (docs/arithmetic.md).
 
-Tensors are float32 unless said otherwise. Which loops compute them is chosen in kernels.py.
+Tensors are float32 unless said otherwise; `sum` and `mean` of float64 are float64. Which loops compute them is chosen
+in kernels.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from .zeros import positive_zero
 # Lengths to which the exact sums of the page stay within their integers (§2, §3).
 LONGEST_DOT = 1 << 20
 LONGEST_SUM = 1 << 22
+
+# Sizes of float64 whose integers and their scales are within float64 (§3).
+_LEAST64, _MOST64 = 2.0**-900, 2.0**900
 
 _SMALLEST_NORMAL = 2.0**-126
 
@@ -103,16 +107,18 @@ def log_softmax(x: Tensor, dim: int) -> Tensor:
 
 
 def sum(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:  # noqa: A001
-    """Sum over the dimensions `dim`, all of them if None or empty (§3)."""
+    """Sum over the dimensions `dim`, all of them if None or empty (§3); of float64 it is Sum64 itself."""
     vectors = flattened(x, dim)
     _check_length("sum", vectors.shape[-1], LONGEST_SUM)
+    _check_range("sum", vectors)
     return restored(serving(x).sum64(vectors, "sum"), x, dim, keepdim)
 
 
 def mean(x: Tensor, dim: Dimensions = None, keepdim: bool = False) -> Tensor:
-    """Mean over the dimensions `dim`, all of them if None or empty (§3)."""
+    """Mean over the dimensions `dim`, all of them if None or empty (§3); of float64 it is not rounded to float32."""
     vectors = flattened(x, dim)
     _check_length("mean", vectors.shape[-1], LONGEST_SUM)
+    _check_range("mean", vectors)
     return restored(serving(x).mean64(vectors, "mean"), x, dim, keepdim)
 
 
@@ -252,6 +258,14 @@ def _surely_finite(*tensors: Tensor) -> bool:
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:
     """Values [C] as they meet x [N, C, ...]."""
     return values.reshape(-1, *[1] * (x.dim() - 2))
+
+
+def _check_range(operation: str, vectors: Tensor) -> None:
+    """Refuse float64 vectors whose largest is not within what §3 takes; what is not finite, the kernels find."""
+    if vectors.dtype == torch.float64 and vectors.numel():
+        peak = vectors.abs().amax(-1)
+        if bool(((peak > 0) & (peak < _LEAST64) | (peak >= _MOST64) & peak.isfinite()).any()):
+            raise RefusedArithmeticError(f"{operation} of float64 beyond 2^-900 to 2^900 is not defined")
 
 
 def _check_length(operation: str, length: int, longest: int) -> None:

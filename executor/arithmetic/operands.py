@@ -1,8 +1,8 @@
 """What the arguments of graph operations must be before arithmetic is done with them (§0).
 
-Floating tensors are float32. A Python number that meets float32 is a float64 rounded once to
-float32; an integer tensor that meets float32 is converted, each element rounded once. Integers
-among themselves are exact.
+Floating tensors are float32; float64.py lists the operations that take float64. A Python number
+that meets float32 is a float64 rounded once to float32; an integer tensor that meets float32 is
+converted, each element rounded once. Integers among themselves are exact.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ def check_float32(operation: str, *tensors: Tensor | None) -> None:
     for tensor in tensors:
         if tensor is not None and tensor.dtype != torch.float32:
             raise refuse(operation, f"an operand of {tensor.dtype}")
+
+
+def check_floating(operation: str, x: Tensor) -> None:
+    """Refuse a tensor that is neither float32 nor float64."""
+    if x.dtype != torch.float64:
+        check_float32(operation, x)
 
 
 def scalar32(value: Number, device: torch.device | None = None) -> Tensor:

@@ -25,6 +25,8 @@ from . import (
     symbols,
 )
 from .errors import RefusedArithmeticError
+from .float64 import FLOAT64, among
+from .operands import refuse
 
 _MODULES: Final = (
     aten_pointwise,
@@ -53,6 +55,8 @@ class Operation:
     rounds: bool
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if self.name not in FLOAT64 and among((*arguments, *keywords.values())):
+            raise refuse(self.name, "an operand of torch.float64")
         return self.function(*arguments, **keywords)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from .zeros import positive_zero
@@ -29,8 +28,8 @@ def flattened(x: Tensor, dim: Dimensions) -> Tensor:
 
 
 def restored(result: Tensor, x: Tensor, dim: Dimensions, keepdim: bool) -> Tensor:
-    """The float64 results [..., 1] for the vectors of `flattened`, rounded to float32, as the reduction of x."""
-    rounded = positive_zero(result.squeeze(-1).to(torch.float32))
+    """The float64 results [..., 1] for the vectors of `flattened`, rounded to the dtype of x, as the reduction of x."""
+    rounded = positive_zero(result.squeeze(-1).to(x.dtype))
     if keepdim:
         for d in _reduced(x, dim):
             if d < x.dim():

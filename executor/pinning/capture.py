@@ -18,6 +18,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from ...evidence.digest import Digest
 from ...evidence.inputs import BATCH
 from ...evidence.values import DType
+from ..arithmetic.float64 import FLOAT64
 from ..graph import Argument, Graph, GraphInput, Node, Ref, Weight
 from ..tensors import DTYPE, digest_of
 from .errors import PinError
@@ -28,7 +29,7 @@ _CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
 # Where a tensor lives and how its memory is ordered are not part of its value.
 _PLACEMENT: Final = {"device", "layout", "memory_format", "non_blocking", "pin_memory"}
 _HALF: Final = (torch.float16, torch.bfloat16)
-_COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)
+_COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)  # and F64, in the operations of FLOAT64
 _ALLOWED: Final = f"portable-1 computes in {', '.join(_COMPUTED)}"
 
 Shape = tuple[int | str, ...]
@@ -115,7 +116,8 @@ def _first_names(tensors: Mapping[str, torch.Tensor], readers: Mapping[str, torc
     first: dict[Digest, str] = {}
     names = {}
     for name, tensor in sorted(tensors.items()):
-        if DTYPE.get(tensor.dtype) not in (*_COMPUTED, DType.F16, DType.BF16):
+        taken = DTYPE.get(tensor.dtype) in (*_COMPUTED, DType.F16, DType.BF16)
+        if not taken and not _takes_float64(readers[name]):
             use = f"{_operation_name(readers[name].target)} at {_where(readers[name])}"
             raise PinError(f"tensor {name}, read by {use}, is {tensor.dtype}; {_ALLOWED}")
         names[name] = first.setdefault(digest_of(tensor), name)
@@ -152,8 +154,8 @@ def _calls(program: ExportedProgram) -> list[torch.fx.Node]:
 
 def _node(node: torch.fx.Node) -> Node:
     op = _operation_name(node.target)
-    for value in _parts(node.meta.get("val")):
-        if isinstance(value, torch.Tensor) and DTYPE.get(value.dtype) not in _COMPUTED:
+    for value in _tensors(node):
+        if DTYPE.get(value.dtype) not in _COMPUTED and not _takes_float64(node):
             raise PinError(f"{op} at {_where(node)} gives {value.dtype}; {_ALLOWED}")
     args = tuple(_argument(node, f"argument {i}", value) for i, value in enumerate(node.args))
     kwargs = {k: _argument(node, k, value) for k, value in node.kwargs.items() if k not in _PLACEMENT}
@@ -175,6 +177,13 @@ def _argument(node: torch.fx.Node, label: str, value: object) -> Argument:
     )
 
 
+def _takes_float64(node: torch.fx.Node) -> bool:
+    """Whether float64 is in its place at a node: it comes in, and the operation is defined for it."""
+    given = [value for argument in node.all_input_nodes for value in _tensors(argument)]
+    float64 = any(value.dtype == torch.float64 for value in given)
+    return float64 and _operation_name(node.target) in FLOAT64
+
+
 def _operation_name(target: str | Callable[..., Any]) -> str:
     """As in the operation table: "aten.linear.default", "operator.mul" (on sizes), "torch.sym_max"."""
     if isinstance(target, str | torch._ops.OpOverload):
@@ -188,5 +197,6 @@ def _where(node: torch.fx.Node) -> str:
     return f"node {node.name} (module {path or 'itself'})"
 
 
-def _parts(value: object) -> Sequence[object]:
-    return value if isinstance(value, tuple | list) else (value,)
+def _tensors(node: torch.fx.Node) -> list[torch.Tensor]:
+    value = node.meta.get("val")
+    return [part for part in (value if isinstance(value, tuple | list) else (value,)) if isinstance(part, torch.Tensor)]

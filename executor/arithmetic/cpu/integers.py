@@ -17,7 +17,7 @@ PRECISION = 20
 NOT_FINITE = -1.0
 
 _MAGNITUDE32, _INFINITY32 = 0x7FFFFFFF, 0x7F800000
-_INFINITY64 = 0x7FF0000000000000
+_MAGNITUDE64, _INFINITY64 = 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000
 
 # Adding these leaves an integer in the low bits of the significand.
 _SHIFT64 = np.float64(1.5 * 2.0**52)
@@ -37,6 +37,18 @@ def scale(vector: Array) -> float:
     if peak >= _INFINITY32:
         return NOT_FINITE
     return power_above(np.float64(np.int32(peak).view(np.float32)))
+
+
+@kernel
+def scale64(vector: Array) -> float:
+    """As `scale`, for float64 v, whose largest is zero or between 2^-1000 and 2^1000."""
+    patterns = vector.view(np.int64)
+    peak = np.int64(0)
+    for i in range(patterns.size):
+        peak = max(peak, np.int64(patterns[i] & _MAGNITUDE64))
+    if peak >= _INFINITY64:
+        return NOT_FINITE
+    return power_above(np.int64(peak).view(np.float64))
 
 
 @kernel

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import not_finite
 from .compile import kernel, parallel_kernel, tasks_for
-from .integers import NOT_FINITE, SHIFTED, Array, factor, scale, shifted
+from .integers import NOT_FINITE, SHIFTED, Array, factor, scale, scale64, shifted
 
 PRECISION = 40
 _UNIT = 2.0**-PRECISION
@@ -27,12 +27,13 @@ def exact_sum(vector: Array, power: float) -> float:
 
 
 def sum64(vectors: Tensor, operation: str) -> Tensor:
-    """Sum64 over the last dimension of float32 [..., n], kept: float64 [..., 1] (§3)."""
+    """Sum64 over the last dimension of float32 or float64 [..., n], kept: float64 [..., 1] (§3)."""
     rows = vectors.reshape(vectors.shape[:-1].numel(), vectors.shape[-1]).contiguous()
     out = torch.empty(*vectors.shape[:-1], 1, dtype=torch.float64)
     if not out.numel():
         return out
-    if not _sums(rows.numpy(), tasks_for(*rows.shape), out.view(-1).numpy()):
+    sums = _sums64 if rows.dtype == torch.float64 else _sums
+    if not sums(rows.numpy(), tasks_for(*rows.shape), out.view(-1).numpy()):
         raise not_finite(operation)
     return out
 
@@ -48,6 +49,17 @@ def _sums(rows: Array, tasks: int, out: Array) -> bool:
     for t in prange(tasks):
         for r in range(t * len(rows) // tasks, (t + 1) * len(rows) // tasks):
             power = scale(rows[r])
+            finite[t] &= power != NOT_FINITE
+            out[r] = exact_sum(rows[r], power)
+    return bool(finite.all())
+
+
+@parallel_kernel
+def _sums64(rows: Array, tasks: int, out: Array) -> bool:
+    finite = np.ones(tasks, np.bool_)
+    for t in prange(tasks):
+        for r in range(t * len(rows) // tasks, (t + 1) * len(rows) // tasks):
+            power = scale64(rows[r])
             finite[t] &= power != NOT_FINITE
             out[r] = exact_sum(rows[r], power)
     return bool(finite.all())

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 from reperform.executor import arithmetic
+from reperform.executor.arithmetic.float64 import FLOAT64
 from reperform.executor.arithmetic.operations import TABLE, operation
+from reperform.executor.arithmetic.prepared import PREPARED
 from reperform.executor.pinning.parts import PARTS, decompositions
 from reperform.tests.arithmetic.bits import same_bits
 
@@ -23,7 +25,10 @@ IDS = torch.tensor([2, 0])
 
 REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("aten.add.Tensor", (X, X), {"alpha": 2}),
-    ("aten.add.Tensor", (X.double(), X.double()), {}),
+    ("aten.add.Tensor", (X.double(), X), {}),
+    ("aten.add.Tensor", (X.double(), 2.0), {}),
+    ("aten.add.Tensor", (X.double(), INTEGERS), {}),
+    ("aten.add.Tensor", (X.double(), X.double()), {"alpha": 2}),
     ("aten.mul.Tensor", (X.half(), X.half()), {}),
     ("aten.mul.Tensor", (X.bfloat16(), 2.0), {}),
     ("aten.mul.Tensor", (X.to(torch.complex64), 2.0), {}),
@@ -53,11 +58,15 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("aten.batch_norm.default", (X, None, None, None, None, False, 0.1, 1e-5, False), {}),
     ("aten.instance_norm.default", (X[None], None, None, X[0], X[0], False, 0.1, 1e-5, False), {}),
     ("aten.sum.dim_IntList", (X, [0]), {"dtype": torch.float64}),
+    ("aten.sum.dim_IntList", (X.double(), [0]), {"dtype": torch.float32}),
+    ("aten.mean.dim", (X.double(), [0]), {"dtype": torch.float32}),
     ("aten.mean.dim", (INTEGERS, [0]), {}),
     ("aten.cumsum.default", (X, 0), {}),
     ("aten.dropout.default", (X, 0.1, True), {}),
     ("aten.to.dtype", (X, torch.float64), {}),
     ("aten.to.dtype", (X, torch.float16), {}),
+    ("aten.to.dtype", (X.double(), torch.int64), {}),
+    ("aten._to_copy.default", (X,), {"dtype": torch.float64}),
     ("aten.to.dtype", (torch.tensor([300.0]), torch.uint8), {}),
     ("aten.to.dtype", (torch.tensor([2**53 + 1]), torch.float32), {}),
     ("aten._to_copy.default", (X,), {"layout": torch.sparse_coo}),
@@ -65,6 +74,8 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("aten.cat.default", ([X, INTEGERS],), {}),
     ("aten.stack.default", ([INTEGERS, TRUTH],), {}),
     ("aten.where.self", (INTEGERS, X, X), {}),
+    ("aten.where.self", (TRUTH, X.double(), X), {}),
+    ("aten.cat.default", ([X.double(), X],), {}),
     ("aten.masked_fill.Scalar", (INTEGERS, TRUTH, 0.5), {}),
     ("aten.full.default", ([2], 1.0), {"dtype": torch.float64}),
     ("aten.full.default", ([2], 1.5), {"dtype": torch.int64}),
@@ -106,6 +117,16 @@ ACCEPTED: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("aten.div.Tensor", (INTEGERS, 3), {}, INTEGERS.float() / torch.tensor(3.0)),
     ("aten.div.Tensor_mode", (INTEGERS, 2), {"rounding_mode": "floor"}, INTEGERS // 2),
     ("aten.pow.Tensor_Scalar", (X, 3), {}, (X * X) * X),
+    ("aten.add.Tensor", (X.double() / 3, X.double()), {}, X.double() / 3 + X.double()),
+    ("aten._to_copy.default", (X.double() / 3,), {"dtype": torch.float32}, (X.double() / 3).float()),
+    (
+        "aten.to.dtype",
+        (torch.tensor([1e39, -1e-50], dtype=torch.float64), torch.float32),
+        {},
+        torch.tensor([math.inf, -0.0]),
+    ),
+    ("aten.index.Tensor", (X.double() / 3, [IDS[1:]]), {}, X[:1].double() / 3),
+    ("aten.where.self", (TRUTH, X.double(), -X.double()), {}, torch.where(TRUTH, X, -X).double()),
     ("aten.pow.Tensor_Scalar", (X.abs(), -0.5), {}, arithmetic.rsqrt(X.abs())),
     ("aten.clamp.default", (X, -1, 2.0), {}, X.clamp(-1, 2)),
     ("aten.clamp.default", (INTEGERS, None, 2), {}, INTEGERS.clamp(max=2)),
@@ -208,6 +229,24 @@ def test_what_is_not_listed_is_refused_by_name() -> None:
         operation("aten.lerp.Scalar")
     assert operation("aten.add.Tensor").rounds
     assert not operation("aten.view.default").rounds
+
+
+def test_the_page_lists_the_operations_on_float64() -> None:
+    section = PAGE.read_text(encoding="utf-8").split("## Operands in F64", 1)[1].split("\n## ", 1)[0]
+    assert re.findall(r"`((?:aten|operator|torch)\.[\w.]+)`", section) == sorted(FLOAT64)
+
+
+def test_float64_is_refused_wherever_it_is_not_defined() -> None:
+    for name in TABLE.keys() - FLOAT64:
+        for arguments in ((X.double(),), (X, X.double()), ([X, X.double()],)):
+            with pytest.raises(arithmetic.RefusedArithmeticError, match=f"{re.escape(name)}.*float64"):
+                TABLE[name](*arguments)
+
+
+@pytest.mark.parametrize("name", sorted(PREPARED))
+def test_no_weight_of_float64_is_made_ready(name: str) -> None:
+    with pytest.raises(arithmetic.RefusedArithmeticError, match="float64"):
+        PREPARED[name].prepare(X.double())
 
 
 @pytest.mark.parametrize(("name", "args", "keywords"), REFUSED, ids=lambda v: v if isinstance(v, str) else "")

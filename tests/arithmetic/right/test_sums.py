@@ -13,6 +13,7 @@ from reperform.executor import arithmetic
 from reperform.tests.arithmetic import oracle
 from reperform.tests.arithmetic.bits import same_bits
 
+SIGNIFICANDS = st.integers(-(1 << 53), 1 << 53)
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=True)
 
 
@@ -27,6 +28,28 @@ def test_any_floats(values: list[float]) -> None:
     mean = oracle.rn32(Fraction(oracle.sum64(values) / len(values))) + 0.0
     assert same_bits(arithmetic.sum(x), torch.tensor(expected_sum(values)))
     assert same_bits(arithmetic.mean(x), torch.tensor(mean))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SIGNIFICANDS, st.integers(-300, 300)), min_size=1, max_size=20))
+def test_float64_stays_float64(parts: list[tuple[int, int]]) -> None:
+    values = [math.ldexp(significand, exponent) for significand, exponent in parts]
+    x = torch.tensor(values, dtype=torch.float64)
+    assert same_bits(arithmetic.sum(x), torch.tensor(oracle.sum64(values) + 0.0, dtype=torch.float64))
+    mean = oracle.sum64(values) / len(values) + 0.0
+    assert same_bits(arithmetic.mean(x), torch.tensor(mean, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("bad", [2.0**-901, 2.0**-1074, 2.0**900, -1.7e308])
+def test_float64_whose_scale_float64_cannot_hold_is_refused(bad: float) -> None:
+    rows = torch.tensor([[0.0, 1.0], [0.0, bad]], dtype=torch.float64)
+    for reduce in (arithmetic.sum, arithmetic.mean):
+        with pytest.raises(arithmetic.RefusedArithmeticError, match=r"2\^900"):
+            reduce(rows, 1)
+    largest = math.nextafter(2.0**900, 0.0)
+    edges = torch.tensor([[2.0**-900, -5e-324], [largest, 2.0**-1074]], dtype=torch.float64)
+    expected = [oracle.sum64(row) for row in edges.tolist()]
+    assert arithmetic.sum(edges, 1).tolist() == expected
 
 
 @pytest.mark.parametrize("length", [1, 8191, 8192, 8193, 20000])
@@ -74,3 +97,5 @@ def test_more_than_2_to_the_22_values_are_refused() -> None:
 def test_infinite_operands_stop_the_run(bad: float) -> None:
     with pytest.raises(arithmetic.NonFiniteError, match="mean"):
         arithmetic.mean(torch.tensor([[1.0, bad]]), 1)
+    with pytest.raises(arithmetic.NonFiniteError, match="sum"):
+        arithmetic.sum(torch.tensor([[1.0, bad]], dtype=torch.float64), 1)

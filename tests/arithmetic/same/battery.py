@@ -87,6 +87,7 @@ def battery(a: Any) -> dict[str, Callable[[], Tensor]]:
         "log_softmax": lambda: a.log_softmax(rows, -1),
         "layer_norm": lambda: a.layer_norm(rows, [300]),
         "sum": lambda: a.sum(noise(4, 30_000, seed=12), 1),
+        "float64 sum": lambda: a.sum(noise(4, 30_000, seed=12).double() / 3, 1),
         "mean": lambda: a.mean(noise(400, 30, seed=13), 0),
         "signs of zero": lambda: torch.cat([a.relu(ends), a.maximum(ends, ends.flip(0))]),
         "convolution": lambda: a.conv2d(image, noise(12, 8, 3, 3, seed=17), noise(12, seed=18), 2, 1),

@@ -151,3 +151,5 @@ def test_sums(rows: int, length: int, seed: int) -> None:
     x = torch.where(x.isfinite(), x, 1.0)
     assert torch.equal(cpu.sum64(x, "sum"), reference.sum64(x, "sum"))
     assert torch.equal(cpu.mean64(x, "mean"), reference.mean64(x, "mean"))
+    x = x.double() * (1 + 2.0**-40) + x.double().roll(1)
+    assert torch.equal(cpu.sum64(x, "sum"), reference.sum64(x, "sum"))
