@@ -23,6 +23,7 @@ from ..graph import Argument, Graph, GraphInput, Node, Ref, Weight
 from ..tensors import DTYPE, digest_of
 from .errors import PinError
 from .parts import decompositions
+from .sequences import of_any_length
 
 # Checks that torch.export writes into a graph; they give no value.
 _CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
@@ -74,8 +75,9 @@ def _export(
     free = {BATCH: Dim(BATCH, min=1), **{name: Dim(name, min=least, max=most) for name, (least, most) in sizes.items()}}
     dynamic = tuple({i: free[size] for i, size in enumerate(shape) if isinstance(size, str)} for shape in shapes)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), of_any_length():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, about itself
+            warnings.filterwarnings("ignore", "The tensor attributes .*_flat_weights")  # recurrent layers' own
             program: ExportedProgram = torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
             # Functional ATen, with linear, layer_norm and attention left whole.
             program = program.run_decompositions(decompositions())
