@@ -16,12 +16,6 @@ from reperform.executor.pinning.sequences import of_any_length
 from torch import Tensor, nn
 
 RATE, MOST = 100, 40
-LAYERS = {
-    "lstm": nn.LSTM,
-    "gru": nn.GRU,
-    "tanh": nn.RNN,
-    "relu": lambda *sizes, **options: nn.RNN(*sizes, nonlinearity="relu", **options),
-}
 
 
 class Follower(nn.Module):
@@ -41,11 +35,12 @@ def sound(samples: int) -> Audio:
     return Audio(RATE, np.random.default_rng(samples).integers(-(2**15), 2**15, samples, "<i2").tobytes())
 
 
-@pytest.mark.parametrize("batch_first", [True, False])
-@pytest.mark.parametrize("name", LAYERS)
-def test_sequences_longer_and_shorter_than_the_example_run(name: str, batch_first: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layer", "batch_first"), [(nn.LSTM, True), (nn.GRU, False)])
+def test_sequences_longer_and_shorter_than_the_example_run(
+    layer: type[nn.Module], batch_first: bool, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
-    module = Follower(LAYERS[name](1, 3, num_layers=2, batch_first=batch_first, bidirectional=True), batch_first)
+    module = Follower(layer(1, 3, batch_first=batch_first, bidirectional=True), batch_first)
     pin(
         Candidate("follower", module, [sound(9)], AudioInput(RATE, 2, MOST, "32768.0"), ["hidden"]), tmp_path / "pinned"
     )
@@ -62,7 +57,9 @@ def test_sequences_longer_and_shorter_than_the_example_run(name: str, batch_firs
 def test_torch_is_as_it_was_afterwards() -> None:
     layer = torch.ops.aten.lstm.input
     before = dict(layer.py_kernels)
-    with pytest.raises(KeyError), of_any_length():
+    with of_any_length():
         assert layer.py_kernels != before
+    assert layer.py_kernels == before
+    with pytest.raises(KeyError), of_any_length():
         raise KeyError
     assert layer.py_kernels == before
