@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """`description` for people; `unit` of a number, such as "USD per month"."""
+    """`description` for people; `unit` of a number, such as "USD per month".
+
+    `categories`: the texts that stand for 0, 1, ... where the model knows its categories only as such numbers.
+    """
 
     description: str = ""
     unit: str | None = None
+    categories: tuple[str, ...] = ()
