@@ -93,8 +93,9 @@ def _categories(text: Text, notes: Mapping[str, Note]) -> list[Mapping[str, int]
     named = iter(text.categories or ())
     known: list[Mapping[str, int] | None] = []
     for name, each in zip(text.names, numbers, strict=True):
-        words = [] if each is None else notes.get(name, Note()).categories or next(named, [])
-        known.append({word: number for number, word in enumerate(words)} if words else each)
+        own: Sequence[str] = () if each is None else next(named, ())
+        words = notes.get(name, Note()).categories or own
+        known.append({word: number for number, word in enumerate(words)} if words and each is not None else each)
     return known
 
 

@@ -50,6 +50,9 @@ class Columns:
         """What the model takes. Raises PinError for a note on a column that is none."""
         if stray := sorted(notes.keys() - set(self.names)):
             raise PinError(f"there is a note on a column {stray[0]!r:.60}, which the dump does not have")
+        for name, known in zip(self.names, self.categories, strict=True):
+            if known is None and notes.get(name, Note()).categories:
+                raise PinError(f"there are categories for the column {name!r:.60}, which the dump takes as a number")
         return RecordInput(
             tuple(
                 _column(name, known, notes.get(name, Note()), self.unknown)

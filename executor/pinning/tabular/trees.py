@@ -119,15 +119,16 @@ def columns(trees: Sequence[Tree], features: Sequence[Feature]) -> tuple[Array, 
 
     The columns are first the numbers, each with whether it goes left where it is missing, then the sets.
     """
-    may_miss = np.array([isinstance(f, Number) and (f.mark, f.zero) != (None, None) for f in features], bool)
-    is_set = np.array([isinstance(f, Membership) for f in features], bool)
+    # And one for leaves, which compare nothing.
+    may_miss = np.array([*(isinstance(f, Number) and (f.mark, f.zero) != (None, None) for f in features), False])
+    is_set = np.array([*(isinstance(f, Membership) for f in features), False])
     inner = np.concatenate([tree.inner for tree in trees])
-    feature = np.where(inner, np.concatenate([tree.feature for tree in trees]), 0)
+    feature = np.where(inner, np.concatenate([tree.feature for tree in trees]), len(features))
     left = np.concatenate([tree.missing_left for tree in trees]) & may_miss[feature]
-    keys = (is_set[feature].astype(np.int64) * len(features) + feature) * 2 + left
+    keys = (is_set[feature] * len(may_miss) + feature) * 2 + left
     used, place = np.unique(keys[inner], return_inverse=True)
     column = np.zeros(len(inner), np.int64)
     column[inner] = place
-    which, sides = used // 2 % len(features), used % 2 == 1
+    which, sides = used // 2 % len(may_miss), used % 2 == 1
     numbers = [(f, bool(s)) for f, s in zip((features[i] for i in which), sides, strict=True) if isinstance(f, Number)]
     return column, numbers, which[is_set[which]]
