@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..evidence.documents import to_bytes
-from ..evidence.encoding import MalformedError
-from ..evidence.files import FileError, make_folder, read_file, write_file
+from ..evidence.files import make_folder, write_file
 from ..evidence.receipt import DecisionFile, Receipt
 from ..evidence.roster import OrganisationRole
-from ..evidence.values import Input, Record, Text
+from ..evidence.values import Input
 from ..executor.refusal import InputError
+from .inputs import read_inputs
 from .log_writer import writing
 from .output import AsJson, progress, tell
 from .trust import KeyFile, RootsFile, RosterFiles, now, read_keys, read_rosters
@@ -28,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def decide(
-    inputs: Annotated[Path, typer.Argument(help="A .csv or .jsonl file of records, or a .txt file, one text a line.")],
+    inputs: Annotated[
+        Path,
+        typer.Argument(
+            help="A .csv or .jsonl file of records, a .txt file, one text a line; a .pgm or .ppm image, a .wav sound, "
+            ".safetensors; or a folder of such files."
+        ),
+    ],
     model: Annotated[Path, typer.Option(help="The pinned model.", show_default=False)],
     key: KeyFile,
     roster: RosterFiles,
@@ -90,15 +93,11 @@ def decide(
 
 def _check(model: PinnedModel, values: Sequence[Input], path: Path) -> None:
     """Refuse an input that the model does not take, by its place in the file, before any number is reserved."""
-    try:
-        model.tensors(values)
-    except InputError:
-        for number, value in enumerate(values, start=1):
-            try:
-                model.tensors([value])
-            except InputError as error:
-                raise InputError(f"{path}, input {number}: {error.cause}", advice=error.advice) from error
-        raise
+    for number, value in enumerate(values, start=1):
+        try:
+            model.tensors([value])
+        except InputError as error:
+            raise InputError(f"{path}, input {number}: {error.cause}", advice=error.advice) from error
 
 
 def write_decision(folder: Path, decision: DecisionFile) -> Path:
@@ -107,65 +106,3 @@ def write_decision(folder: Path, decision: DecisionFile) -> Path:
     path = folder / f"{receipt.sequence:09d}-{receipt.decision.hex()[:8]}.decision"
     write_file(path, to_bytes(decision), mode=0o600)
     return path
-
-
-def read_inputs(path: Path) -> list[Input]:
-    """Inputs from a file of people's own kind. Raises MalformedError naming file and line."""
-    try:
-        text = read_file(path).decode("utf-8-sig")  # spreadsheets put a byte order mark in front
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"{path} is not UTF-8 text") from error
-    match path.suffix:
-        case ".csv":
-            values: list[Input] = list(_csv_records(text, path))
-        case ".jsonl":
-            values = [_json_record(line, path, n) for n, line in _lines(text, path)]
-        case ".txt":
-            values = [Text(line) for _, line in _lines(text, path)]
-        case _:
-            raise FileError(f"{path} is neither .csv, .jsonl nor .txt", advice="rename or convert it")
-    if not values:
-        raise MalformedError(f"{path} has no inputs")
-    return values
-
-
-def _lines(text: str, path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines. Only a line feed ends one: Unicode has more line ends, which may stand inside a text."""
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
-        if not line.strip():
-            raise MalformedError(f"{path}, line {number} is empty", advice="remove it")
-        yield number, line.removesuffix("\r")
-
-
-def _csv_records(text: str, path: Path) -> Iterator[Record]:
-    """An empty field is a missing value."""
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(rows, [])
-        if len(set(header)) != len(header):
-            raise MalformedError(f"{path} has the same column twice")
-        for row in rows:
-            if len(row) != len(header):
-                cause = f"{path}, line {rows.line_num} has {len(row)} fields, and the header {len(header)}"
-                raise MalformedError(cause)
-            yield Record.of({column: value or None for column, value in zip(header, row, strict=True)})
-    except csv.Error as error:
-        raise MalformedError(f"{path}, line {rows.line_num} is not CSV: {error}") from error
-
-
-def _json_record(line: str, path: Path, number: int) -> Record:
-    """Numbers are kept as the text that stands in the file."""
-    try:
-        row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise MalformedError(f"{path}, line {number} is not JSON, or has the same column twice") from error
-    if not isinstance(row, dict) or not all(value is None or type(value) is str for value in row.values()):
-        raise MalformedError(f"{path}, line {number} is not an object of numbers, texts and nulls")
-    return Record.of(row)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError
-    return row

@@ -44,7 +44,7 @@ def pin(
         _show(inspect, as_json)
     elif source is not None and out is not None and inspect is None:
         from ..executor.pinning.recognise import Said
-        from .decide import read_inputs
+        from .inputs import read_inputs
 
         said = Said(name, read_inputs(examples) if examples else ())
         _pin(source, said, out, as_json)

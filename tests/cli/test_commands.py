@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reperform.cli.decide import read_inputs
+from reperform.cli.inputs import read_inputs
 from reperform.cli.main import app
 from reperform.cli.output import plain
 from reperform.evidence.documents import from_bytes, to_bytes
@@ -211,8 +211,8 @@ def test_a_csv_file_is_decided_row_by_row(demo: Demo, tmp_path: Path) -> None:
         ("in.jsonl", '{"loanamt": 1, "loanamt": 2}\n', "line 1 is not JSON, or has the same column twice"),
         ("in.jsonl", '{"loanamt": 1}\n\n', "line 2 is empty"),
         ("in.jsonl", '{"loanamt": [1]}\n', "line 1 is not an object of numbers"),
-        ("in.txt", "a text\n", "input 1: input 0 is a text; this model takes a record"),
-        ("in.doc", "x", "is neither .csv, .jsonl nor .txt"),
+        ("in.txt", "a text\n", "input 1: input 0 is of kind text; this model takes record"),
+        ("in.doc", "x", "is none of .csv, .jsonl, .txt, .pgm"),
         ("in.csv", "", "has no inputs"),
     ],
 )
