@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ...evidence.encoding import MalformedError
 from ...evidence.inputs import BATCH, TensorColumn, TensorsInput
 from ...evidence.values import DType, Tensor, Tensors
 from ..refusal import InputError
@@ -24,26 +25,36 @@ class TensorsEncoder:
         self.signature: tuple[tuple[DType, Shape], ...] = tuple((t.dtype, (BATCH, *t.shape)) for t in spec.tensors)
         self.sizes = {size.name: (size.least, size.most) for size in spec.sizes}
 
-    def alike(self, one: Tensors) -> tuple[tuple[int, ...], ...]:
+    def alike(self, one: Tensors) -> frozenset[tuple[str, tuple[int, ...]]]:
         """Inputs of the same shapes run together."""
-        return tuple(tensor.shape for tensor in one.tensors)
+        return frozenset((tensor.name, tensor.shape) for tensor in one.tensors)
 
     def tensors(self, inputs: Sequence[Tensors]) -> tuple[torch.Tensor, ...]:
         """The tensors of inputs of the same shapes, one row for each. Raises InputError, naming the tensor."""
-        for one in inputs:
-            self._check(one)
-        columns = zip(*(one.tensors for one in inputs), strict=True)
-        return tuple(torch.stack([from_little_endian(tensor) for tensor in column]) for column in columns)
+        rows = [self._row(one) for one in inputs]
+        return tuple(torch.stack(column) for column in zip(*rows, strict=True))
 
-    def _check(self, one: Tensors) -> None:
-        names, wanted = [tensor.name for tensor in one.tensors], [column.name for column in self._columns]
-        if names != wanted:
-            raise InputError(f"the input has {len(names)} tensors, not {', '.join(wanted):.200}", advice=REFUSED)
+    def _row(self, one: Tensors) -> list[torch.Tensor]:
+        """In the model's order, whatever order they were committed in."""
+        given = {tensor.name: tensor for tensor in one.tensors}
+        if given.keys() != {column.name for column in self._columns}:
+            wanted = ", ".join(column.name for column in self._columns)
+            raise InputError(f"the input has {len(given)} tensors, not just {wanted:.200}", advice=REFUSED)
         found: dict[str, int] = {}
-        for tensor, column in zip(one.tensors, self._columns, strict=True):
-            if tensor.dtype is not column.dtype or not self._fits(tensor, column, found):
-                given = f"{tensor.dtype} {list(tensor.shape)}; the model takes {column.dtype} {list(column.shape)}"
-                raise InputError(f"tensor {column.name!r:.60} is {given}", advice=REFUSED)
+        return [self._tensor(given[column.name], column, found) for column in self._columns]
+
+    def _tensor(self, tensor: Tensor, column: TensorColumn, found: dict[str, int]) -> torch.Tensor:
+        if tensor.dtype is not column.dtype or not self._fits(tensor, column, found):
+            wanted = f"{column.dtype} [{', '.join(map(str, column.shape))}]"
+            cause = f"tensor {column.name!r:.60} is {tensor.dtype} {list(tensor.shape)}; the model takes {wanted}"
+            raise InputError(cause, advice=REFUSED)
+        try:
+            read = from_little_endian(tensor)
+        except MalformedError as error:
+            raise InputError(error.cause, advice=REFUSED) from error
+        if read.is_floating_point() and bool(read.isnan().any()):
+            raise InputError(f"tensor {column.name!r:.60} has a NaN", advice=REFUSED)
+        return read
 
     def _fits(self, tensor: Tensor, column: TensorColumn, found: dict[str, int]) -> bool:
         """`found` gathers the named sizes of one input, each of which is the same wherever it stands."""
