@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 
 from ...evidence.digest import Digest
 from ...evidence.inputs import AudioInput
@@ -48,9 +46,11 @@ def published(name: str, cache: Path = CACHE) -> bytes:
 
 def native(cache: Path = CACHE) -> SpeechDetector:
     """The detector as a torch module with its published weights. Raises WheelError."""
+    import onnx  # noqa: PLC0415  # who only wants the examples, or a pinned detector, does without
+
     stored = onnx.load_from_string(published(WEIGHTS, cache)).graph.initializer
     # Copies: torch warns of arrays that cannot be written to.
-    weights = {t.name.removeprefix("model."): torch.tensor(numpy_helper.to_array(t)) for t in stored}
+    weights = {t.name.removeprefix("model."): torch.tensor(onnx.numpy_helper.to_array(t)) for t in stored}
     module = SpeechDetector()
     module.load_state_dict({NAMES[name]: weight for name, weight in weights.items()})
     return module.eval()
