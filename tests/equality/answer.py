@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -68,9 +69,12 @@ def answer(name: str, directory: Path, wheels: Path, share: Share, device: str) 
     inputs, extent = entry.inputs(wheels), entry.extent(share)
     weights = {n: w.to(device) for n, w in load_weights(directory / WEIGHTS, model.manifest.tensors).items()}
     program = portable_program(from_json((directory / GRAPH).read_bytes()), weights)
-    with torch.device("meta"):
-        module = entry.native(model.manifest)
-    module.load_state_dict(weights, assign=True)
+    native: Callable[..., Sequence[Tensor]] | None = None
+    if entry.native is not None:
+        with torch.device("meta"):
+            module = entry.native(model.manifest)
+        module.load_state_dict(weights, assign=True)
+        native = partial(_native, module)
 
     def rows(run: Callable[..., Sequence[Tensor]]) -> Rows:
         return {str(p): [row for batch in _batches(model, inputs, p, device) for row in _rows(run(*batch))]
@@ -80,7 +84,7 @@ def answer(name: str, directory: Path, wheels: Path, share: Share, device: str) 
         model_id=str(model.model_id),
         rows=rows(program),
         traces=[_trace(program, batch) for batch in _batches(model, inputs, Pass(extent.traced, 1), device)],
-        native=rows(lambda *tensors: _native(module, tensors)),
+        native=rows(native) if native else {},
         served=_served(device),
     )
 
@@ -105,7 +109,7 @@ def _trace(program: Program, batch: tuple[Tensor, ...]) -> str:
     return str(trace.root())
 
 
-def _native(module: nn.Module, tensors: tuple[Tensor, ...]) -> Sequence[Tensor]:
+def _native(module: nn.Module, *tensors: Tensor) -> Sequence[Tensor]:
     with torch.inference_mode():
         given = module(*tensors)
     return given if isinstance(given, tuple) else (given,)

@@ -34,14 +34,14 @@ class Comparison:
     traces: int
     digest: str
     differences: tuple[Difference, ...]
-    native_digests: int
+    native_digests: int  # 0 if no native module was run beside
     native_rows_differing: int
 
 
 def compare(model: str, answers: Mapping[str, Answer]) -> Comparison:
     """All answers of a model, by setting, with the first of them."""
     first = next(iter(answers.values()))
-    expected, native = _first_pass(first.rows), _first_pass(first.native)
+    expected, native = _first_pass(first.rows), _first_pass(first.native) if first.native else []
     full = [rows for a in answers.values() for rows in a.native.values() if len(rows) == len(native)]
     return Comparison(
         model=model,

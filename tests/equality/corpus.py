@@ -15,10 +15,15 @@ from reperform.evidence.digest import Digest
 from reperform.evidence.inputs import RecordInput
 from reperform.evidence.manifest import Manifest
 from reperform.evidence.values import Input, Text
+from reperform.examples.digits.data import digits
+from reperform.examples.digits.train import train_and_pin as pin_reader
+from reperform.examples.forecaster.pin import accidents, pin_forecaster, series
 from reperform.examples.mortgage.data import Row, applications, labels
 from reperform.examples.mortgage.train import COLUMNS, Scorer, record, train_and_pin
-from reperform.examples.sentence_encoder.model import SentenceEncoder
+from reperform.examples.prompt_guard.pin import pin_guard
+from reperform.examples.sentence_encoder.model import SentenceEncoder, eager
 from reperform.examples.sentence_encoder.pin import pin_encoder
+from reperform.examples.speech_detector.pin import noise, pin_detector
 from reperform.tests.models.gpt import GPT, pin_gpt
 from torch import nn
 
@@ -59,10 +64,11 @@ class Model:
 
     name: str
     pin: Callable[[Path, Path], Digest]
-    native: Callable[[Manifest], nn.Module]  # without weights: those come from the pinned model
     inputs: Callable[[Path], Sequence[Input]]
     full: Extent
     few: Extent
+    # The module that is run beside it, without weights: those come from the pinned model.
+    native: Callable[[Manifest], nn.Module] | None = None
 
     def extent(self, share: Share) -> Extent:
         """The passes of a share."""
@@ -112,6 +118,42 @@ MODELS: Final = {
             inputs=texts,
             full=Extent((Pass(64, 64), Pass(32, 16, 30), Pass(32, 5), Pass(32, 1)), traced=4),
             few=Extent((Pass(2, 2, 1), Pass(1, 1)), traced=1),
+        ),
+        Model(
+            name="sentence-encoder-eager",
+            pin=lambda directory, wheels: pin_encoder(directory, wheels, eager),
+            native=lambda _: SentenceEncoder(eager),
+            inputs=texts,
+            full=Extent((Pass(16, 16), Pass(16, 5, 30), Pass(8, 1)), traced=1),
+            few=Extent((Pass(2, 2, 3), Pass(1, 1)), traced=1),
+        ),
+        Model(
+            name="prompt-guard",
+            pin=pin_guard,
+            inputs=texts,
+            full=Extent((Pass(4, 4), Pass(2, 1)), traced=1),
+            few=Extent((Pass(1, 1),), traced=0),
+        ),
+        Model(
+            name="speech-detector",
+            pin=pin_detector,
+            inputs=lambda _: [noise(16_000, seed) for seed in range(8)],
+            full=Extent((Pass(8, 8), Pass(8, 3), Pass(4, 1)), traced=1),
+            few=Extent((Pass(2, 2), Pass(1, 1)), traced=1),
+        ),
+        Model(
+            name="forecaster",
+            pin=pin_forecaster,
+            inputs=lambda wheels: [series(numbers) for numbers in accidents(wheels).values()],
+            full=Extent((Pass(4, 4), Pass(4, 3), Pass(4, 1)), traced=1),
+            few=Extent((Pass(2, 2), Pass(1, 1)), traced=1),
+        ),
+        Model(
+            name="digit-reader",
+            pin=lambda directory, wheels: pin_reader(directory, cache=wheels),
+            inputs=lambda wheels: digits(wheels)[0],
+            full=Extent((Pass(1797, 64), Pass(512, 7), Pass(64, 1)), traced=8),
+            few=Extent((Pass(16, 16), Pass(4, 1)), traced=1),
         ),
     )
 }

@@ -44,9 +44,9 @@ digest of the sources, the libraries' versions and the processor. If anything di
 the model, and exits with 1. `REPERFORM_ARM64=PROGRAM`, where `PROGRAM FILE.py` runs Python and torch as on arm64, adds
 the settings of that processor. `make test` compares fewer rows under fewer settings.
 
-The scorer is trained by native torch when it is pinned, so another machine may train and pin another one: its model id
-says which digests can be compared. The encoder's weights are published ones. The weights of `gpt`, a stack of GPT-2's
-layers that nobody trained, are made from integers.
+The scorer and the reader of digits are trained by native torch when they are pinned, so another machine may train and
+pin others: the model id says which digests can be compared. The weights of `gpt`, a stack of GPT-2's layers that nobody
+trained, are made from integers. Those of the others are published ones.
 """
 
 
@@ -64,7 +64,11 @@ def render(comparisons: Sequence[Comparison], answers: Mapping[Setting, Answer],
             for c in comparisons
         ),
         _NATIVE.rstrip("\n"),
-        *(f"| {c.model} | {c.native_digests:,} | {c.native_rows_differing:,} of {c.rows:,} |" for c in comparisons),
+        *(
+            f"| {c.model} | {c.native_digests:,} | {c.native_rows_differing:,} of {c.rows:,} |"
+            for c in comparisons
+            if c.native_digests
+        ),
         "",
         "## Settings",
         "",
