@@ -38,6 +38,9 @@ class Preparation(Protocol):
         """Takes it then."""
 
 
+# How many elements an operation will make, told from its arguments (arithmetic/extents.py).
+Extent = Callable[..., int]
+
 Observer = Callable[[str, object], None]
 
 # A graph may ask for any size; past this a value is an attack or a mistake (8 GiB of F32).
@@ -70,11 +73,14 @@ class Program:
         weights: Mapping[str, torch.Tensor],
         table: Mapping[str, Operation],
         prepared: Mapping[str, Preparation] = MappingProxyType({}),
+        *,
         nan_free: Collection[str] = frozenset(),
+        extents: Mapping[str, Extent] = MappingProxyType({}),
     ) -> None:
         """Bind `graph`; `weights` are by the manifest's tensor names. Raises RunError for what is not there.
 
-        nan_free: the operations that give no NaN where they are given none.
+        nan_free: the operations that give no NaN where they are given none. extents: what is asked before an operation
+        takes memory, for those that can make more than they are given.
         """
         for node in graph.nodes:
             if node.op not in table:
@@ -87,6 +93,7 @@ class Program:
                 raise RunError(f"the graph names a tensor {weight.tensor!r:.80} that the weights lack")
         self._graph = graph
         self._nan_free = nan_free
+        self._extents = extents
         bound: dict[str, Any] = {weight.name: weights[weight.tensor] for weight in graph.weights}
         for weight in graph.weights:
             if _holds_nan(bound[weight.name]):
@@ -136,7 +143,10 @@ class Program:
     def _step(self, position: int, node: Node, operation: Operation, values: Mapping[str, Any]) -> Any:
         try:
             args = [_resolve(a, values) for a in node.args]
-            value = operation(*args, **{key: _resolve(a, values) for key, a in node.kwargs.items()})
+            kwargs = {key: _resolve(a, values) for key, a in node.kwargs.items()}
+            if extent := self._extents.get(node.op):
+                _check_extent(extent(*args, **kwargs))
+            value = operation(*args, **kwargs)
             _check_size(value)
             if node.op not in self._nan_free:
                 _check_nan(value, {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)})
@@ -180,6 +190,11 @@ def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
     if isinstance(argument, DType):
         return TORCH_DTYPE[argument]
     return argument
+
+
+def _check_extent(elements: int) -> None:
+    if elements > MAX_ELEMENTS:
+        raise RunError(f"it would make {elements} elements; the limit is {MAX_ELEMENTS}")
 
 
 def _check_size(value: object) -> None:

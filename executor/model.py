@@ -17,6 +17,7 @@ from ..evidence.errors import ReperformError
 from ..evidence.manifest import ExecutionClass, FileEntry, Manifest
 from ..evidence.rules import Rule, Threshold
 from ..evidence.values import DType, Input, Output, Tensor
+from .arithmetic.extents import EXTENTS
 from .arithmetic.nan_free import NAN_FREE
 from .arithmetic.operations import TABLE
 from .arithmetic.prepared import PREPARED, Preparation
@@ -38,7 +39,7 @@ def portable_program(
     graph: Graph, weights: Mapping[str, torch.Tensor], prepared: Mapping[str, Preparation] = PREPARED
 ) -> Program:
     """The graph bound to portable-1; `weights`, by the manifest's tensor names, say the device. Raises RunError."""
-    return Program(graph, weights, TABLE, prepared, NAN_FREE)
+    return Program(graph, weights, TABLE, prepared, nan_free=NAN_FREE, extents=EXTENTS)
 
 
 class ModelError(ReperformError):

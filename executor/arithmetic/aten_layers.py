@@ -124,6 +124,7 @@ def scaled_dot_product_attention(  # noqa: PLR0917
     """Attention."""
     name = "aten.scaled_dot_product_attention"
     expect(name, "dropout_p", dropout_p, 0.0, 0)
+    expect(name, "is_causal", is_causal, False, True)
     check_float32(name, query, key, value)
     if attn_mask is not None and attn_mask.dtype != torch.bool:
         check_float32(name, attn_mask)

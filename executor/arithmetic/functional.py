@@ -38,6 +38,8 @@ def linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None = None) -> T
     _check_length("linear", x.shape[-1], LONGEST_DOT)
     if weight.shape[-1] != x.shape[-1]:
         raise RefusedArithmeticError(f"linear of {list(x.shape)} with a weight {list(weight.shape)}")
+    if bias is not None and bias.shape != weight.shape[:-1]:  # compiled loops do not look for its end
+        raise RefusedArithmeticError(f"linear with a weight {list(weight.shape)} and a bias {list(bias.shape)}")
     result = serving(x).linear(x, weight, bias)
     # Only an infinite bias can make a NaN here, from a product that overflowed the other way.
     if bias is not None and not _surely_finite(bias) and bool(result.isnan().any()):
@@ -89,6 +91,7 @@ def scaled_dot_product_attention(  # noqa: PLR0917
     h reads key head floor(h·Hk/H). A query with no key left gives zeros. Raises NonFiniteError for
     an infinity or NaN in query, key or value, excluded or not, and for a score of NaN or +inf.
     """
+    _check_attention(query, key, value, attn_mask)
     _check_length("attention to as many keys", key.shape[-2], LONGEST_DOT)
     _check_length("attention", key.shape[-1], LONGEST_DOT)
     return serving(query).scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
@@ -266,6 +269,17 @@ def _check_range(operation: str, vectors: Tensor) -> None:
         peak = vectors.abs().amax(-1)
         if bool(((peak > 0) & (peak < _LEAST64) | (peak >= _MOST64) & peak.isfinite()).any()):
             raise RefusedArithmeticError(f"{operation} of float64 beyond 2^-900 to 2^900 is not defined")
+
+
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None) -> None:
+    """Compiled loops go by the sizes of the query and the key alone."""
+    fits = query.dim() == key.dim() == value.dim() and query.dim() >= 2 and query.shape[-1] == key.shape[-1]
+    if not fits or key.shape[-3:-1] != value.shape[-3:-1]:
+        shapes = f"{list(query.shape)}, {list(key.shape)} and {list(value.shape)}"
+        raise RefusedArithmeticError(f"attention of query, key and value {shapes}")
+    if attn_mask is not None:
+        batch = torch.broadcast_shapes(*(t.shape[:-3] for t in (query, key, value)))  # type: ignore[no-untyped-call]
+        attn_mask.expand(*batch, *query.shape[-3:-1], key.shape[-2])
 
 
 def _check_length(operation: str, length: int, longest: int) -> None:
