@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..consensus.admission import largest_input
 from ..evidence.documents import to_bytes
 from ..evidence.files import make_folder, write_file
 from ..evidence.receipt import DecisionFile, Receipt
@@ -66,7 +67,7 @@ def decide(
     keys = read_keys(key)
     in_force.member_as(keys.signing.public.key_id, OrganisationRole.OPERATOR)
     pinned = PinnedModel.load(model)
-    _check(pinned, values, inputs)
+    _check(pinned, values, inputs, len(in_force.panel()))
     selftest()  # a machine that computes something else must not decide
     make_folder(out)
     with (
@@ -91,13 +92,22 @@ def decide(
     )
 
 
-def _check(model: PinnedModel, values: Sequence[Input], path: Path) -> None:
-    """Refuse an input that the model does not take, by its place in the file, before any number is reserved."""
+def _check(model: PinnedModel, values: Sequence[Input], path: Path, panel: int) -> None:
+    """Refuse an input that cannot be decided on, by its place in the file, before any number is reserved."""
     for number, value in enumerate(values, start=1):
         try:
+            _check_size(value, panel)
             model.tensors([value])
         except InputError as error:
             raise InputError(f"{path}, input {number}: {error.cause}", advice=error.advice) from error
+
+
+def _check_size(value: Input, panel: int) -> None:
+    """What the panel could not be shown could not be disputed."""
+    size, limit = len(to_bytes(value)), largest_input(panel)
+    if size > limit:
+        cause = f"it has {size} bytes, and a panel of {panel} nodes can be shown {limit}"
+        raise InputError(cause, advice="decide on something smaller, or under a roster with fewer nodes")
 
 
 def write_decision(folder: Path, decision: DecisionFile) -> Path:

@@ -94,11 +94,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _tensors(data: bytes) -> Tensors:
     """The tensors of a .safetensors file, in the order of their names."""
-    from safetensors import SafetensorError, deserialize
+    import safetensors
 
+    read: Callable[[bytes], Any] = safetensors.deserialize
     try:
-        found: Mapping[str, Any] = dict(deserialize(data))
-    except SafetensorError as error:
+        found: Mapping[str, Any] = dict(read(data))
+    except safetensors.SafetensorError as error:
         raise MalformedError(f"it is not a .safetensors file: {error!s:.200}") from error
     unknown = sorted({one["dtype"] for one in found.values()} - set(DType))
     if unknown:

@@ -44,6 +44,13 @@ MAX_BYTES: Final[Mapping[Slot, int]] = {
     Slot.SUMMARY: 16 * _KIB,
 }
 
+_BESIDES: Final = 2048  # bytes of an opening for one node besides the input: keys, padding, and its part of the rest
+
+
+def largest_input(panel: int) -> int:
+    """How many bytes an encoded input may have, to be put before a panel of so many nodes."""
+    return MAX_BYTES[Slot.OPENINGS] // max(1, panel) - _BESIDES
+
 
 _KINDS: Final[Mapping[Slot, type[Document]]] = {
     Slot.RECEIPT: Receipt,

@@ -59,7 +59,7 @@ def train(images: Sequence[Image], labels: Sequence[int], seed: int) -> Residual
         steps = _EPOCHS * -(-len(x) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-2, total_steps=steps)
         for _ in range(_EPOCHS):
-            for chosen in torch.randperm(len(x)).split(_BATCH):
+            for chosen in torch.split(torch.randperm(len(x)), _BATCH):
                 optimizer.zero_grad()
                 torch.autograd.backward(nn.functional.cross_entropy(model(x[chosen]), y[chosen]))
                 optimizer.step()
