@@ -142,8 +142,8 @@ class Program:
 
     def _step(self, position: int, node: Node, operation: Operation, values: Mapping[str, Any]) -> Any:
         try:
-            args = [_resolve(a, values) for a in node.args]
-            kwargs = {key: _resolve(a, values) for key, a in node.kwargs.items()}
+            args = [resolve(a, values) for a in node.args]
+            kwargs = {key: resolve(a, values) for key, a in node.kwargs.items()}
             if extent := self._extents.get(node.op):
                 _check_extent(extent(*args, **kwargs))
             value = operation(*args, **kwargs)
@@ -182,11 +182,12 @@ def _bind(
     return replace(node, args=args), how.function
 
 
-def _resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
+def resolve(argument: Argument, values: Mapping[str, Any]) -> Any:
+    """An argument as operations take it, with `values` by name where it refers to them."""
     if isinstance(argument, Ref):
         return values[argument.name]
     if isinstance(argument, tuple):
-        return [_resolve(a, values) for a in argument]
+        return [resolve(a, values) for a in argument]
     if isinstance(argument, DType):
         return TORCH_DTYPE[argument]
     return argument

@@ -40,7 +40,7 @@ def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: No
     made_by = encoder(candidate.input, candidate.files)
     progress("capturing the graph")
     shapes = [shape for _, shape in made_by.signature]
-    graph, weights = capture(candidate.module, _example(candidate, made_by), shapes, made_by.sizes, TABLE.keys())
+    graph, weights = capture(candidate.module, example_batch(candidate, made_by), shapes, made_by.sizes, TABLE.keys())
     progress("digesting the weights")
     manifest = Manifest(
         name=candidate.name,
@@ -65,7 +65,8 @@ def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: No
     return manifest.model_id
 
 
-def _example(candidate: Candidate, made_by: Encoder) -> tuple[torch.Tensor, ...]:
+def example_batch(candidate: Candidate, made_by: Encoder) -> tuple[torch.Tensor, ...]:
+    """What the module is called with while it is captured."""
     first = made_by.alike(candidate.examples[0])
     alike = list(takewhile(lambda one: made_by.alike(one) == first, candidate.examples))
     # A batch of one would be taken for a constant by torch.export.
@@ -82,11 +83,11 @@ def _check(model: PinnedModel, candidate: Candidate, made_by: Encoder) -> None:
             advice="reduce, normalise and reshape within each input only",
         )
     for one, answer in zip(candidate.examples, alone, strict=True):
-        for output, expected in zip(answer.tensors, _original(candidate, made_by, one), strict=True):
+        for output, expected in zip(answer.tensors, original_answer(candidate, made_by, one), strict=True):
             _compare(output, expected, candidate.tolerance)
 
 
-def _original(candidate: Candidate, made_by: Encoder, one: Input) -> list[torch.Tensor]:
+def original_answer(candidate: Candidate, made_by: Encoder, one: Input) -> list[torch.Tensor]:
     """What the model answers in its own library."""
     if candidate.original is not None:
         return list(candidate.original(one))
