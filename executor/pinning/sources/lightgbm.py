@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....evidence.encoding import MalformedError
 from ....evidence.inputs import Unknown
@@ -122,7 +123,7 @@ def _trees(text: Text, columns: Columns, scale: float) -> tuple[list[Tree], list
         trees.append(
             Tree(
                 feature=np.array([*used, *[0] * (nodes + 1)], np.int64),
-                threshold=np.concatenate([np.where(by_set, 0.5, tree.thresholds), np.zeros(nodes + 1)]),
+                threshold=np.concatenate([np.where(by_set, 0.5, _around_zero(tree.thresholds)), np.zeros(nodes + 1)]),
                 # What is in a set goes left, and is 1.
                 left=np.concatenate([np.where(by_set, right, left), leaves]),
                 right=np.concatenate([np.where(by_set, left, right), leaves]),
@@ -131,6 +132,12 @@ def _trees(text: Text, columns: Columns, scale: float) -> tuple[list[Tree], list
             )
         )
     return trees, list(features)
+
+
+def _around_zero(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds that divide as these do where every x with abs(x) ≤ _NEAR_ZERO is taken for 0."""
+    beside = np.where(thresholds >= 0, _NEAR_ZERO, np.nextafter(-_NEAR_ZERO, -1))
+    return np.where(np.abs(thresholds) <= _NEAR_ZERO, beside, thresholds)
 
 
 def _feature(tree: TextTree, node: int, columns: Columns, firsts: Sequence[int]) -> Feature:
@@ -168,8 +175,8 @@ def _goes_left(tree: TextTree, node: int, x: float, decision: int) -> bool:
     if decision & _CATEGORICAL:
         return not math.isnan(x) and int(x) in tree.sets[int(tree.thresholds[node])]
     missing = decision >> 2
-    if math.isnan(x) and missing != _NAN:
-        x = 0.0
-    if math.isnan(x) or (missing == _ZERO and abs(x) <= _NEAR_ZERO):
+    if abs(x) <= _NEAR_ZERO or (math.isnan(x) and missing != _NAN):
+        x = 0.0  # numbers near zero already before they reach the trees: RowPairFunctionFromDenseMatrix
+    if math.isnan(x) or (missing == _ZERO and x == 0):
         return bool(decision & _DEFAULT_LEFT)
     return x <= float(tree.thresholds[node])

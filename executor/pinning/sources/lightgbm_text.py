@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ....evidence.encoding import MalformedError
 from ....evidence.values import parse_decimal
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_ENDS: Final = {"inf": math.inf, "-inf": -math.inf}  # thresholds that only tell what is missing from what is not
 _PANDAS: Final = "pandas_categorical:"
 
 _NODES: Final = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
@@ -204,4 +206,4 @@ def _integers(keys: dict[str, str], key: str) -> NDArray[np.int64]:
 
 
 def _reals(keys: dict[str, str], key: str) -> NDArray[np.float64]:
-    return np.array([parse_decimal(text) for text in _of(keys, key).split()], np.float64)
+    return np.array([_ENDS.get(text) or parse_decimal(text) for text in _of(keys, key).split()], np.float64)

@@ -28,7 +28,7 @@ class Link(StrEnum):
     EXP = "exp"
 
 
-_LINKS: Final[Mapping[Link, Callable[[torch.Tensor], torch.Tensor]]] = MappingProxyType(
+LINKS: Final[Mapping[Link, Callable[[torch.Tensor], torch.Tensor]]] = MappingProxyType(
     {
         Link.IDENTITY: lambda raw: raw,
         Link.SIGMOID: torch.sigmoid,
@@ -100,7 +100,7 @@ class Ensemble(nn.Module):
                 at = torch.where(goes_left, self.left[at], self.right[at])
         leaves = self.value[at].reshape(row.shape[0], -1, self.outputs)
         raw = (leaves.mean(1) if self.mean else leaves.sum(1)) + self.base
-        given = _LINKS[self.link](raw.to(torch.float32))
+        given = LINKS[self.link](raw.to(torch.float32))
         return given.squeeze(1) if self.outputs == 1 else given
 
     def _features(self, row: torch.Tensor) -> torch.Tensor:
