@@ -68,6 +68,15 @@ class Block(nn.Module):
         return y
 
 
+class Transformer(nn.Module):
+    """The embeddings of tokens, and the blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(VOCABULARY, WIDTH)
+        self.h = nn.ModuleList(Block() for _ in range(LAYERS))
+
+
 class PromptGuard(nn.Module):
     """Texts to the probability that they are meant to turn a language model against its instructions."""
 
@@ -77,9 +86,7 @@ class PromptGuard(nn.Module):
     def __init__(self, padding: int) -> None:
         super().__init__()
         self.padding = padding
-        self.transformer = nn.ModuleDict(
-            {"wte": nn.Embedding(VOCABULARY, WIDTH), "h": nn.ModuleList(Block() for _ in range(LAYERS))}
-        )
+        self.transformer = Transformer()
         self.resid_lambdas, self.x0_lambdas = (nn.Parameter(torch.empty(LAYERS)) for _ in range(2))
         self.cls_norm, self.cls_head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2)
         for name, table in zip(("cosine", "sine"), rotary(LENGTH, WIDTH // HEADS), strict=True):
@@ -90,8 +97,8 @@ class PromptGuard(nn.Module):
         missing = (0, LENGTH - ids.shape[1])
         ids = pad(ids.where(mask.bool(), self.padding), missing, value=self.padding)
         weight = pad(mask, missing).float().unsqueeze(-1)
-        first = x = normalised(self.transformer["wte"](ids))
-        for i, block in enumerate(self.transformer["h"]):
+        first = x = normalised(self.transformer.wte(ids))
+        for i, block in enumerate(self.transformer.h):
             x = block(self.resid_lambdas[i] * x + self.x0_lambdas[i] * first, self.cosine, self.sine)
         mean = (normalised(x) * weight).sum(1) / weight.sum(1)
         y: Tensor = self.cls_head(self.cls_norm(mean)).softmax(-1)[:, 1]
