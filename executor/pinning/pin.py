@@ -16,6 +16,7 @@ from ...evidence.documents import to_bytes
 from ...evidence.manifest import ExecutionClass, FileEntry, Manifest
 from ...evidence.values import Input, Tensor
 from ..arithmetic.operations import TABLE
+from ..graph import Graph
 from ..graph_json import graph_digest, to_json
 from ..model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
 from ..preprocessing import Encoder, encoder
@@ -38,6 +39,24 @@ def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: No
     if not candidate.examples:
         raise PinError("pinning needs an example input")
     made_by = encoder(candidate.input, candidate.files)
+    manifest, graph, weights = as_data(candidate, made_by, progress)
+    parts = {**candidate.files, GRAPH: to_json(graph), WEIGHTS: serialize(weights), MANIFEST: to_bytes(manifest)}
+    if len(parts) != len(candidate.files) + 3:
+        raise PinError(f"a file may not be called {MANIFEST}, {GRAPH} or {WEIGHTS}")
+
+    def check(written: Path) -> None:
+        progress("checking against the original")
+        _check(PinnedModel.load(written), candidate, made_by)
+
+    progress("writing")
+    _write(directory, parts, check)
+    return manifest.model_id
+
+
+def as_data(
+    candidate: Candidate, made_by: Encoder, progress: Progress = lambda _: None
+) -> tuple[Manifest, Graph, dict[str, torch.Tensor]]:
+    """The model as it will be written; `made_by` is the encoder of its input. Raises PinError."""
     progress("capturing the graph")
     shapes = [shape for _, shape in made_by.signature]
     graph, weights = capture(candidate.module, example_batch(candidate, made_by), shapes, made_by.sizes, TABLE.keys())
@@ -52,17 +71,7 @@ def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: No
         outputs=tuple(candidate.outputs),
         rule=candidate.rule,
     )
-    parts = {**candidate.files, GRAPH: to_json(graph), WEIGHTS: serialize(weights), MANIFEST: to_bytes(manifest)}
-    if len(parts) != len(candidate.files) + 3:
-        raise PinError(f"a file may not be called {MANIFEST}, {GRAPH} or {WEIGHTS}")
-
-    def check(written: Path) -> None:
-        progress("checking against the original")
-        _check(PinnedModel.load(written), candidate, made_by)
-
-    progress("writing")
-    _write(directory, parts, check)
-    return manifest.model_id
+    return manifest, graph, weights
 
 
 def example_batch(candidate: Candidate, made_by: Encoder) -> tuple[torch.Tensor, ...]:
