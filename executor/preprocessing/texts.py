@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
-from tokenizers import Tokenizer
 
-from ...evidence.encoding import MalformedError
 from ...evidence.inputs import BATCH, TextInput
 from ...evidence.values import DType, Input, Text
 from ..refusal import InputError
 from .encoder import REFUSED, Shape
+from .tokenizer import read_tokenizer
 
 TOKENS: Final = "tokens"
+# Some 250,000 tokens; bounds what a hostile tokenizer can make of them.
+MAX_CHARACTERS: Final = 1 << 20
 
 
 class TextEncoder:
@@ -27,7 +28,7 @@ class TextEncoder:
         self._max_tokens = spec.max_tokens
         self.signature: tuple[tuple[DType, Shape], ...] = ((DType.I64, (BATCH, TOKENS)),) * 2
         self.sizes = {TOKENS: (1, spec.max_tokens)}
-        self._tokenizer = _tokenizer(spec.tokenizer, files[spec.tokenizer])
+        self._tokenizer = read_tokenizer(spec.tokenizer, files[spec.tokenizer])
 
     def alike(self, _: Input) -> tuple[int, ...]:
         """Texts of all lengths run together, padded."""
@@ -44,28 +45,20 @@ class TextEncoder:
         return ids, mask
 
     def _ids(self, text: str) -> list[int]:
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(f"the text has {len(text)} characters; the limit is {MAX_CHARACTERS}", advice=REFUSED)
         try:
             text.encode()
         except UnicodeEncodeError:
             raise InputError("the text has half of a surrogate pair, which is no character", advice=REFUSED) from None
         try:
             ids: list[int] = self._tokenizer.encode(text).ids
-        except Exception:  # noqa: BLE001  # tokenizers raises Exception itself, and may quote the text
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # tokenizers raises Exception itself, and may quote the text; what panics in it is past Exception.
+        except BaseException:  # noqa: BLE001
             raise InputError("the pinned tokenizer cannot read the text", advice=REFUSED) from None
         if not 0 < len(ids) <= self._max_tokens:
             limits = f"the model takes 1 to {self._max_tokens}"
             raise InputError(f"the text has {len(ids)} tokens; {limits}", advice=REFUSED)
         return ids
-
-
-def _tokenizer(name: str, data: bytes) -> Tokenizer:
-    try:
-        tokenizer: Tokenizer = Tokenizer.from_str(data.decode())
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"{name} is not UTF-8 text") from error
-    except Exception as error:  # tokenizers raises Exception itself, no subclass
-        raise MalformedError(f"{name} is not a tokenizer: {error!s:.100}") from error
-    # The file's own settings would cut or pad to a length that the manifest does not name.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
