@@ -24,6 +24,7 @@ from .arithmetic.prepared import PREPARED, Preparation
 from .graph import Graph
 from .graph_json import from_json
 from .interpreter import Observer, Program, RunError
+from .plain_files import read_plain
 from .preprocessing import Encoder, encoder
 from .refusal import InputError
 from .tensors import little_endian
@@ -74,7 +75,7 @@ class Folder:
     def read(self, name: str) -> bytes:
         """A file of the directory."""
         try:
-            return (self.path / name).read_bytes()
+            return read_plain(self.path / name)
         except OSError as error:
             raise ModelError(
                 f"{name} of the pinned model cannot be read: {error.strerror}",
