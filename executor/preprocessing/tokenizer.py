@@ -25,6 +25,8 @@ MAX_WORD: Final = 1000
 _ENGLISH: Final = "'s|'t|'re|'ve|'m|'ll|'d"
 _ANY_CASE: Final = f"(?i:{_ENGLISH})|[^\\r\\n\\p{{L}}\\p{{N}}]?\\p{{L}}+|"
 _REST: Final = "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+_TIKTOKEN: Final = "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|"
+_TIKTOKEN_REST: Final = "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
 _UPPER, _LOWER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]", "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 _SUFFIX: Final = f"(?i:{_ENGLISH})?"
 
@@ -34,6 +36,8 @@ PATTERNS: Final = frozenset(
         f"{_ENGLISH}|[\\p{{L}}]+|[\\p{{N}}]|[^\\s\\p{{L}}\\p{{N}}]+",  # CLIP
         f"{_ANY_CASE}\\p{{N}}{{1,3}}{_REST}",  # GPT-4, Llama 3
         f"{_ANY_CASE}\\p{{N}}{_REST}",  # Qwen 2
+        f"{_TIKTOKEN}\\p{{N}}{{1,3}}{_TIKTOKEN_REST}",  # GPT-4, as tiktoken has it
+        f"{_TIKTOKEN}\\p{{N}}{{1,2}}{_TIKTOKEN_REST}",  # nanochat
         f"[^\\r\\n\\p{{L}}\\p{{N}}]?{_UPPER}*{_LOWER}+{_SUFFIX}|[^\\r\\n\\p{{L}}\\p{{N}}]?{_UPPER}+{_LOWER}*{_SUFFIX}|"
         "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",  # GPT-4o
         "\\p{N}{1,3}",
