@@ -48,7 +48,7 @@ class Victim:
         self._process = self._started()
 
     def outcome(self, folder: Path) -> str:
-        """ "ran", "refused: …", or what went wrong. Raises nothing for a process that dies: the next gets a new one."""
+        """What came of it: "ran", "refused: …", or what went wrong. A process that dies is replaced."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{folder}\n")

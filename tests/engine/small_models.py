@@ -187,9 +187,7 @@ def _audio() -> dict[str, bytes]:
             Node("f", "aten.unfold.default", (Ref("x"), 1, 4, 4), {}),
             Node("b", "aten.sym_size.int", (Ref("x"), 0), {}),
             Node("z", "aten.expand.default", (Ref("h"), (1, Ref("b"), 2)), {}),
-            Node(
-                "r", "aten.gru.input", (Ref("f"), Ref("z"), (Ref("w"), Ref("u")), False, 1, 0.0, False, False, True), {}
-            ),
+            Node("r", "aten.gru.input", (Ref("f"), Ref("z"), each, False, 1, 0.0, False, False, True), {}),
             Node("o", "operator.getitem", (Ref("r"), 0), {}),
             Node("y", "aten.amax.default", (Ref("o"), (1,)), {}),
         ),
