@@ -126,7 +126,7 @@ def _matmul(a: Tensor, b: Any) -> int:
     n = b.shape[-1] if b.dim() > 1 else 1
     batches = _broadcast([a.shape[:-2], b.shape[:-2]])
     # Where one side repeats for the batches of the other it is written out.
-    return batches * max(m * n, *(size for size in (m * k, k * n) if batches > 1))
+    return batches * (max(m * n, m * k, k * n) if batches > 1 else m * n)
 
 
 def _addmm(bias: Tensor, a: Tensor, b: Any, **_: Any) -> int:
