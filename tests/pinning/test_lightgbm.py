@@ -103,7 +103,7 @@ def test_every_way_to_train_is_taken_over(parameters: dict[str, Any], tmp_path: 
     assert np.allclose(by_hand, expected[:20], rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1 << 30), st.booleans(), st.booleans())
 def test_values_at_thresholds_go_where_lightgbm_sends_them(
     tmp_path_factory: pytest.TempPathFactory, seed: int, use_missing: bool, zero_as_missing: bool
