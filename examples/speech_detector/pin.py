@@ -20,7 +20,7 @@ from ...executor.pinning.pin import pin
 from ..wheels import CACHE, member, take
 from .model import CHUNK, RATE, SpeechDetector
 
-_WHEEL: Final = ("silero_vad", "6.2.3", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8")
+WHEEL: Final = ("silero_vad", "6.2.3", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8")
 # A sentence read aloud, 0.9 s at 16 kHz (MIT).
 _SPEECH: Final = ("amfm_decompy", "1.0.12.2", "61387a0c96ca98f3d25d2996e7ba96c044a7f537984d84c462f5f17a9d00b597")
 
@@ -41,7 +41,7 @@ LEAST, MOST = CHUNK + 1, 30 * RATE
 
 def published(name: str, cache: Path = CACHE) -> bytes:
     """A file of the model as it was published. Raises WheelError."""
-    return member(take(*_WHEEL, cache), name)
+    return member(take(*WHEEL, cache), name)
 
 
 def native(cache: Path = CACHE) -> SpeechDetector:
