@@ -25,6 +25,20 @@ def pin(
         Path | None, typer.Option(help="Inputs on which the pinned model is compared with the original.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the pinned model is called.")] = None,
+    columns: Annotated[
+        Path | None, typer.Option(help="JSON: what columns mean, their units and categories (docs/models.md).")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="What classes are called, in the model's order: decline,approve.")
+    ] = None,
+    unpickle: Annotated[
+        bool,
+        typer.Option(
+            "--unpickle",
+            help="Open a pickle. It RUNS CODE from the file, in a process without network that can write nothing but "
+            "can read your files: only for files whose origin you trust.",
+        ),
+    ] = False,
     inspect: Annotated[
         Path | None, typer.Option("--inspect", metavar="FOLDER", help="Check and show a pinned model instead.")
     ] = None,
@@ -45,9 +59,15 @@ def pin(
     elif source is not None and out is not None and inspect is None:
         from ..executor.pinning.recognise import Said
         from .inputs import read_inputs
+        from .notes import read_notes
 
-        said = Said(name, read_inputs(examples) if examples else ())
-        _pin(source, said, out, as_json)
+        said = Said(
+            name,
+            read_inputs(examples) if examples else (),
+            read_notes(columns) if columns else {},
+            labels.split(",") if labels else (),
+        )
+        _pin(source, said, unpickle, out, as_json)
     else:
         raise MalformedError("what is to be done is not clear", advice=_HELP)
 
@@ -62,14 +82,14 @@ def _show(folder: Path, as_json: bool) -> None:
     tell(as_json, as_data(manifest, graph), *as_lines(manifest, graph))
 
 
-def _pin(source: str, said: Said, out: Path, as_json: bool) -> None:
+def _pin(source: str, said: Said, unpickle: bool, out: Path, as_json: bool) -> None:
     from ..executor.model import Folder, read_graph, read_manifest
     from ..executor.pinning.pin import pin as write
     from ..executor.pinning.recognise import candidate
     from .pin_inspect import as_data, summary
 
     with progress.status(f"reading {source}") as status:
-        write(candidate(source, said), out, lambda doing: status.update(f"{doing}: {source}"))
+        write(candidate(source, said, unpickle=unpickle), out, lambda doing: status.update(f"{doing}: {source}"))
     parts = Folder(out)
     manifest = read_manifest(parts)
     graph = read_graph(parts, manifest)

@@ -126,7 +126,8 @@ def _column(column: NumberColumn | CategoryColumn) -> str:
     else:
         how = "a number" if column.unit is None else f"a number in {column.unit}"
         missing = "marked as missing" if column.missing is Missing.MARKED else column.stand_in
-    return f"  {column.name}: {column.description}; {how}" + (f"; {missing} where it is missing" if missing else "")
+    means = f"{column.description}; " if column.description else ""
+    return f"  {column.name}: {means}{how}" + (f"; {missing} where it is missing" if missing else "")
 
 
 def _decides(rule: Rule, output: str) -> str:

@@ -10,10 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ...evidence.values import Input
+from ...evidence.values import Input, Record
 from .candidate import Candidate
 from .errors import PinError
+from .sources import estimator, lightgbm, xgboost
 from .tabular.notes import Note
+from .unpickle import candidate as pickled
 
 
 class Kind(StrEnum):
@@ -33,6 +35,7 @@ _BY_SUFFIX = {
     ".onnx": Kind.ONNX,
     ".txt": Kind.LIGHTGBM,
     ".json": Kind.XGBOOST,
+    ".ubj": Kind.XGBOOST,
     ".joblib": Kind.PICKLE,
     ".pickle": Kind.PICKLE,
     ".pkl": Kind.PICKLE,
@@ -43,12 +46,14 @@ _BY_SUFFIX = {
 class Said:
     """What people say about a source that does not stand in it.
 
-    name: of the pinned model; the source's own if None. examples: inputs to compare on. notes: by column.
+    name: of the pinned model; the source's own if None. examples: inputs to compare on. notes: by column. labels: of
+    the classes, in the source's order.
     """
 
     name: str | None = None
     examples: Sequence[Input] = ()
     notes: Mapping[str, Note] = field(default_factory=dict)
+    labels: Sequence[str] = ()
 
 
 def kind_of(source: str) -> Kind:
@@ -68,19 +73,42 @@ def kind_of(source: str) -> Kind:
     raise PinError(f"{source} is none of: {', '.join(Kind)}", advice="docs/models.md shows one example of each")
 
 
-def candidate(source: str, said: Said) -> Candidate:
-    """What is to be pinned. Raises PinError, or another ReperformError, for what cannot be."""
-    match kind_of(source):
-        case Kind.OBJECT:
-            return from_object(_call(source), said)
-        case other:
-            raise PinError(f"{source} is {other}, which is not taken yet")
+def candidate(source: str, said: Said, *, unpickle: bool = False) -> Candidate:
+    """What is to be pinned. unpickle: whether a pickle may be opened, which runs what stands in it (unpickle.py).
+
+    Raises PinError, or another ReperformError, for what cannot be pinned.
+    """
+    kind, path = kind_of(source), Path(source)
+    if kind is Kind.OBJECT:
+        return from_object(_call(source), said)
+    if not said.examples:
+        raise PinError("pinning needs an example input", advice="give a file of inputs with --examples")
+    name = said.name or path.stem
+    match kind:
+        case Kind.LIGHTGBM:
+            return lightgbm.from_dump(path, said.examples, name=name, notes=said.notes, labels=said.labels)
+        case Kind.XGBOOST:
+            return xgboost.from_dump(path, said.examples, name=name, notes=said.notes, labels=said.labels)
+        case Kind.PICKLE:
+            return pickled(path, said, allowed=unpickle)
+    raise PinError(f"{source} is {kind}, which is not taken yet")
 
 
 def from_object(found: Any, said: Said) -> Candidate:
     """A Python object that a function returned. Raises PinError."""
     if isinstance(found, Candidate):
         return replace(found, name=said.name or found.name, examples=said.examples or found.examples)
+    # Whoever has an estimator has imported its library.
+    library: Any = sys.modules.get("sklearn.base")
+    if library is not None and isinstance(found, library.BaseEstimator):
+        records = [one for one in said.examples if isinstance(one, Record)]
+        if not records or len(records) != len(said.examples):
+            raise PinError("an estimator takes records", advice="give rows, .csv or .jsonl, with --examples")
+        name = said.name or type(found).__name__
+        columns = tuple(said.notes)  # in the library's order, for an estimator that was fitted without names
+        return estimator.from_estimator(
+            found, records, name=name, notes=said.notes, columns=columns, labels=said.labels
+        )
     raise PinError(
         f"a {type(found).__module__}.{type(found).__qualname__} is nothing that can be pinned",
         advice="return a Candidate (reperform.executor.pinning.candidate) or a fitted scikit-learn estimator",
