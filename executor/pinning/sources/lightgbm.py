@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ....evidence.encoding import MalformedError
 from ....evidence.inputs import Unknown
-from ....evidence.values import Input
+from ....evidence.values import Input, parse_decimal
 from ..candidate import Candidate
 from ..errors import PinError
 from ..tabular.dumped import Columns, candidate
@@ -78,7 +78,7 @@ def _objective(text: Text) -> tuple[Link, float]:
             f"LightGBM's objective {text.objective!r:.60} is not supported",
             advice=f"supported are {', '.join(filter(None, _LINKS))}",
         )
-    scales = [float(p.removeprefix("sigmoid:")) for p in parameters if p.startswith("sigmoid:")]
+    scales = [parse_decimal(p.removeprefix("sigmoid:")) for p in parameters if p.startswith("sigmoid:")]
     return _LINKS[objective], scales[0] if scales else 1.0
 
 
