@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 from typing import ClassVar, Final
 
 from .digest import Digest, Domain, digest
 from .documents import to_bytes
 from .encoding import MalformedError
 from .inputs import InputSpec, TextInput
+from .origin import Origin
 from .rules import Rule
 from .values import DType
 
@@ -35,6 +37,11 @@ class TensorEntry:
     shape: tuple[int, ...]
     digest: Digest
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it has."""
+        return self.dtype.size * prod(self.shape)
+
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
@@ -47,7 +54,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A pinned model. `outputs` names the graph's outputs in order; `rule` reads a decision from the first."""
+    """A pinned model. `outputs` names the graph's outputs in order; `rule` reads a decision from the first.
+
+    origin: who signed the files that it was pinned from, if anybody did.
+    """
 
     KIND: ClassVar[str] = "manifest/v1"
     name: str
@@ -58,6 +68,7 @@ class Manifest:
     input: InputSpec
     outputs: tuple[str, ...]
     rule: Rule | None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         tensors, files = [t.name for t in self.tensors], [f.name for f in self.files]
@@ -67,6 +78,8 @@ class Manifest:
             raise MalformedError("a manifest's file names are plain names without a path")
         if isinstance(self.input, TextInput) and self.input.tokenizer not in files:
             raise MalformedError("the tokenizer is not among the manifest's files")
+        if self.origin is not None and self.origin.signature not in files:
+            raise MalformedError("the signature of the model's origin is not among the manifest's files")
         if not self.outputs:
             raise MalformedError("a model has at least one output")
 
@@ -79,4 +92,4 @@ class Manifest:
 def tensor_digest(dtype: DType, shape: tuple[int, ...], data: bytes | memoryview) -> Digest:
     """SHA-256 over dtype, sizes and little-endian bytes of one tensor."""
     header = f"{dtype}{list(shape)}".encode() + b"\x00"
-    return digest(Domain.TENSOR, header + bytes(data))
+    return digest(Domain.TENSOR, header, memoryview(data))

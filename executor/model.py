@@ -14,7 +14,9 @@ from ..evidence.digest import Digest, Domain, digest
 from ..evidence.documents import from_bytes
 from ..evidence.encoding import MalformedError
 from ..evidence.errors import ReperformError
+from ..evidence.keys import SignatureRefusedError
 from ..evidence.manifest import ExecutionClass, FileEntry, Manifest
+from ..evidence.origin import check_origin
 from ..evidence.rules import Rule, Threshold
 from ..evidence.values import DType, Input, Output, Tensor
 from .arithmetic.extents import EXTENTS
@@ -33,7 +35,6 @@ from .weights import check_weights, read_weights
 
 MANIFEST: Final = "manifest.msgpack"
 GRAPH: Final = "graph.json"
-WEIGHTS: Final = "weights.safetensors"
 
 
 def portable_program(
@@ -58,7 +59,7 @@ class Parts(Protocol):
         """A file. Raises ModelError."""
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
-        """The tensors of WEIGHTS, as they are stored. Raises WeightsError."""
+        """The tensors of the weights, as they are stored, not to be written to. Raises WeightsError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Folder:
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """All tensors of the directory's weights."""
-        return read_weights(self.path / WEIGHTS)
+        return read_weights(self.path)
 
 
 def read_manifest(parts: Parts) -> Manifest:
@@ -129,9 +130,10 @@ class PinnedModel:
             )
         graph = read_graph(parts, manifest)
         files = {entry.name: _checked(parts, entry, Domain.FILE) for entry in manifest.files}
+        _check_origin(manifest, files)
         made_by = encoder(manifest.input, files)
         _check_signature(manifest, graph, made_by)
-        weights = check_weights(WEIGHTS, parts.tensors(), manifest.tensors)
+        weights = check_weights(parts.tensors(), manifest.tensors)
         program = portable_program(graph, weights, prepared)
         return cls(manifest, manifest.model_id, program, made_by)
 
@@ -189,6 +191,17 @@ def _decide(rule: Rule | None, row: torch.Tensor) -> str | None:
         raise RunError(f"the rule reads {len(rule.labels)} numbers and the model's first output is {list(row.shape)}")
     numbers: list[float] = row.tolist()
     return rule.labels[numbers.index(max(numbers))]
+
+
+def _check_origin(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """The recorded signature over the source files must verify."""
+    if manifest.origin is None:
+        return
+    try:
+        check_origin(manifest.origin, files[manifest.origin.signature])
+    except (MalformedError, SignatureRefusedError) as error:
+        cause = f"the pinned model's origin does not verify: {error.cause}"
+        raise ModelError(cause, advice="take the model's files again from whoever pinned it") from error
 
 
 def _check_signature(manifest: Manifest, graph: Graph, made_by: Encoder) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 from ...evidence.inputs import InputSpec
+from ...evidence.origin import Origin
 from ...evidence.rules import Rule
 from ...evidence.values import Input
 
@@ -26,7 +27,7 @@ class Candidate:
     module: takes what `input` makes of a batch of inputs (executor/preprocessing), and returns the tensors that
     `outputs` names, float32 [batch, ...]. examples: inputs on which the pinned model is compared with `original`, or
     with the module if there is none; differences up to `tolerance` times the output's size are rounding. files: what
-    the input needs besides, such as tokenizer.json.
+    the input needs besides, such as tokenizer.json. origin: who signed the source files (signature.py).
     """
 
     name: str
@@ -38,3 +39,4 @@ class Candidate:
     files: Mapping[str, bytes] = field(default_factory=dict)
     original: Original | None = None
     tolerance: float = TOLERANCE
+    origin: Origin | None = None

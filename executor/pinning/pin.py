@@ -18,10 +18,11 @@ from ...evidence.values import Input, Tensor
 from ..arithmetic.operations import TABLE
 from ..graph import Graph
 from ..graph_json import graph_digest, to_json
-from ..model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
+from ..model import GRAPH, MANIFEST, PinnedModel
 from ..preprocessing import Encoder, encoder
+from ..shards import SHARD, WEIGHTS, is_shard
 from ..tensors import from_little_endian
-from ..weights import entries, serialize
+from ..weights import write_weights
 from .candidate import Candidate
 from .capture import capture
 from .errors import PinError
@@ -29,9 +30,10 @@ from .errors import PinError
 Progress = Callable[[str], None]
 
 
-def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: None) -> Digest:
+def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: None, *, shard: int = SHARD) -> Digest:
     """Write a model into the new folder `directory`; returns its model id.
 
+    shard: how many bytes of weights a file may have (shards.py).
     `progress` is told what is being done. Raises PinError, or another ReperformError; then nothing is left behind.
     """
     if directory.exists():
@@ -40,16 +42,19 @@ def pin(candidate: Candidate, directory: Path, progress: Progress = lambda _: No
         raise PinError("pinning needs an example input")
     made_by = encoder(candidate.input, candidate.files)
     manifest, graph, weights = as_data(candidate, made_by, progress)
-    parts = {**candidate.files, GRAPH: to_json(graph), WEIGHTS: serialize(weights), MANIFEST: to_bytes(manifest)}
-    if len(parts) != len(candidate.files) + 3:
-        raise PinError(f"a file may not be called {MANIFEST}, {GRAPH} or {WEIGHTS}")
+    taken = [name for name in candidate.files if name in (MANIFEST, GRAPH, WEIGHTS) or is_shard(name)]
+    if taken:
+        raise PinError(f"a file may not be called {taken[0]}, as a part of a pinned model is")
+    parts = {**candidate.files, GRAPH: to_json(graph), MANIFEST: to_bytes(manifest)}
 
-    def check(written: Path) -> None:
+    def fill(folder: Path) -> None:
+        progress("writing")
+        _write(folder, parts)
+        write_weights(folder, weights, manifest.tensors, shard)
         progress("checking against the original")
-        _check(PinnedModel.load(written), candidate, made_by)
+        _check(PinnedModel.load(folder), candidate, made_by)
 
-    progress("writing")
-    _write(directory, parts, check)
+    _make(directory, fill)
     return manifest.model_id
 
 
@@ -57,19 +62,20 @@ def as_data(
     candidate: Candidate, made_by: Encoder, progress: Progress = lambda _: None
 ) -> tuple[Manifest, Graph, dict[str, torch.Tensor]]:
     """The model as it will be written; `made_by` is the encoder of its input. Raises PinError."""
-    progress("capturing the graph")
+    progress("capturing the graph, and digesting the weights")
     shapes = [shape for _, shape in made_by.signature]
-    graph, weights = capture(candidate.module, example_batch(candidate, made_by), shapes, made_by.sizes, TABLE.keys())
-    progress("digesting the weights")
+    example = example_batch(candidate, made_by)
+    graph, weights, tensors = capture(candidate.module, example, shapes, made_by.sizes, TABLE.keys())
     manifest = Manifest(
         name=candidate.name,
         execution_class=ExecutionClass.PORTABLE_1,
         graph=graph_digest(graph),
-        tensors=entries(weights),
+        tensors=tensors,
         files=tuple(FileEntry(file, digest(Domain.FILE, data)) for file, data in sorted(candidate.files.items())),
         input=candidate.input,
         outputs=tuple(candidate.outputs),
         rule=candidate.rule,
+        origin=candidate.origin,
     )
     return manifest, graph, weights
 
@@ -117,18 +123,21 @@ def _compare(output: Tensor, expected: torch.Tensor, tolerance: float) -> None:
         raise PinError(f"output {output.name!r} of the pinned model differs from the original's by {difference:.3g}")
 
 
-def _write(directory: Path, parts: Mapping[str, bytes], check: Callable[[Path], None]) -> None:
-    """All of `parts` on disk under `directory`, after `check` passed on them, or nothing."""
+def _write(folder: Path, parts: Mapping[str, bytes]) -> None:
+    for name, data in parts.items():
+        with (folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _make(directory: Path, fill: Callable[[Path], None]) -> None:
+    """The folder `directory` with all that `fill` puts there and finds good, or nothing."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         try:
-            for name, data in parts.items():
-                with (partial / name).open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-            check(partial)
+            fill(partial)
             partial.chmod(0o755)  # mkdtemp gives 0o700, and a pinned model is no secret
             partial.rename(directory)
         finally:
