@@ -25,7 +25,8 @@ from ..tabular.ensemble import Ensemble, Link
 from ..tabular.linear import Linear, Perceptron
 from ..tabular.notes import Note
 from ..tabular.trees import Tree
-from .estimator_columns import by_position, is_missing, kind, text, transformed
+from .estimator_columns import by_position, kind, transformed
+from .estimator_encoders import is_missing, text
 from .estimator_trees import boosting, forest, histogram, histogram_boosting
 
 _LOGISTIC: Final = ("LogisticRegression", "LogisticRegressionCV")
