@@ -17,7 +17,7 @@ import torch
 from ..evidence.errors import ReperformError
 from ..evidence.values import DType
 from .graph import MAX_ITEMS, Argument, Graph, GraphInput, Node, Ref
-from .tensors import DTYPE, TORCH_DTYPE
+from .tensors import DTYPE, TORCH_DTYPE, widened
 
 Operation = Callable[..., Any]
 
@@ -77,7 +77,7 @@ class Program:
         nan_free: Collection[str] = frozenset(),
         extents: Mapping[str, Extent] = MappingProxyType({}),
     ) -> None:
-        """Bind `graph`; `weights` are by the manifest's tensor names. Raises RunError for what is not there.
+        """Bind `graph`; `weights` are by the manifest's tensor names, half precision in place of F32. Raises RunError.
 
         nan_free: the operations that give no NaN where they are given none. extents: what is asked before an operation
         takes memory, for those that can make more than they are given.
@@ -106,7 +106,7 @@ class Program:
                 raise self._stopped(position, node, error) from error
         # A weight that is only read prepared need not be kept as it was.
         read = {*graph.outputs, *(name for node, _ in self._steps for name in node.references())}
-        self._weights = {name: value for name, value in bound.items() if name in read}
+        self._weights = {n: widened(v) if isinstance(v, torch.Tensor) else v for n, v in bound.items() if n in read}
         self._done_after = _last_uses(graph)
 
     @property
@@ -177,7 +177,7 @@ def _bind(
         return as_it_is
     name = f"{argument.name} for {node.op}"  # no graph has a name with a space
     if name not in bound:
-        bound[name] = how.prepare(weight)
+        bound[name] = how.prepare(widened(weight))
     args = (*node.args[: how.argument], Ref(name), *node.args[how.argument + 1 :])
     return replace(node, args=args), how.function
 

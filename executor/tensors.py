@@ -25,16 +25,22 @@ TORCH_DTYPE: Final[Mapping[DType, torch.dtype]] = MappingProxyType(
         DType.BOOL: torch.bool,
     }
 )
+HALF: Final = (torch.float16, torch.bfloat16)
 DTYPE: Final[Mapping[torch.dtype, DType]] = MappingProxyType({t: d for d, t in TORCH_DTYPE.items()})
 
 
 def little_endian(tensor: torch.Tensor) -> bytes:
     """The elements of a tensor of any shape, row by row, each little-endian."""
+    return bytes(_little_endian(tensor))
+
+
+def _little_endian(tensor: torch.Tensor) -> memoryview:
+    """The same in place, where the tensor lies so in memory."""
     size = tensor.element_size()
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     if sys.byteorder == "big":
         raw = raw.reshape(-1, size).flip(1).reshape(-1)
-    return raw.numpy().tobytes()
+    return raw.numpy().data
 
 
 def from_little_endian(tensor: Tensor) -> torch.Tensor:
@@ -49,6 +55,11 @@ def from_little_endian(tensor: Tensor) -> torch.Tensor:
     return raw.view(TORCH_DTYPE[tensor.dtype]).reshape(tensor.shape)
 
 
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Half precision as F32, which is exact; others as they are."""
+    return tensor.float() if tensor.dtype in HALF else tensor
+
+
 def digest_of(tensor: torch.Tensor) -> Digest:
     """The tensor digest of evidence/manifest.py. KeyError for an element type outside DType."""
-    return tensor_digest(DTYPE[tensor.dtype], tuple(tensor.shape), little_endian(tensor))
+    return tensor_digest(DTYPE[tensor.dtype], tuple(tensor.shape), _little_endian(tensor))

@@ -1,21 +1,28 @@
-"""Weights: one safetensors file, every tensor checked against the manifest.
+"""Weights: safetensors files, mapped into memory, and every tensor checked against the manifest.
 
-The digests are over the bytes as stored. bfloat16 and float16 widen to F32, exactly, after the check.
+The digests are over the bytes as stored, taken by all cores at once. Memory holds none of them but what the system
+keeps of the files, and gives up as it likes. A file that is changed while it is in use is not noticed, and one that is
+cut ends the process (docs/threat-model.md): a folder belongs to whoever runs the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save, save_file
 
+from ..evidence.digest import Digest
 from ..evidence.errors import ReperformError
 from ..evidence.manifest import TensorEntry
 from ..evidence.values import DType
+from .plain_files import open_plain
+from .shards import SHARD, WEIGHTS, is_shard, planned, set_of
 from .tensors import DTYPE, digest_of
 
 _COPY_AGAIN: Final = "take the model's files again from whoever pinned it"
@@ -26,9 +33,10 @@ class WeightsError(ReperformError):
 
 
 def entries(tensors: Mapping[str, torch.Tensor]) -> tuple[TensorEntry, ...]:
-    """What a manifest says about these tensors, sorted by name."""
+    """What a manifest says about these tensors, sorted by name. KeyError for an element type outside DType."""
+    digests = _digests(tensors)
     return tuple(
-        TensorEntry(name, DTYPE[tensor.dtype], tuple(tensor.shape), digest_of(tensor))
+        TensorEntry(name, DTYPE[tensor.dtype], tuple(tensor.shape), digests[name])
         for name, tensor in sorted(tensors.items())
     )
 
@@ -38,44 +46,130 @@ def serialize(tensors: Mapping[str, torch.Tensor]) -> bytes:
     return save(dict(tensors))
 
 
-def load_weights(path: Path, expected: Sequence[TensorEntry]) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, all of them as `expected` and no others, half precision as F32.
+def write_weights(
+    folder: Path, tensors: Mapping[str, torch.Tensor], expected: Sequence[TensorEntry], limit: int = SHARD
+) -> None:
+    """Write the files of these tensors, of which `expected` tells, to be read only. Raises WeightsError, OSError."""
+    for name, part in planned(expected, limit).items():
+        path = folder / name
+        try:
+            save_file(_unshared({entry.name: tensors[entry.name] for entry in part}), path)
+        except SafetensorError as error:
+            raise WeightsError(f"{name} cannot be written: {error!s:.100}", advice="see that there is room") from error
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        path.chmod(0o444)  # what is mapped should not be written to, even by mistake
+
+
+def _unshared(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same, with copies of those that share their memory, or are slices of it, as safetensors wants it."""
+    taken: set[int] = set()
+    own = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage()
+        shared = memory.data_ptr() in taken or memory.nbytes() != tensor.nbytes or not tensor.is_contiguous()
+        own[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
+        taken.add(memory.data_ptr())
+    return own
+
+
+def load_weights(folder: Path, expected: Sequence[TensorEntry]) -> dict[str, torch.Tensor]:
+    """The tensors in a folder's weights, all of them as `expected` and no others, as they are stored.
 
     Raises WeightsError, naming the first tensor that is missing, superfluous or different.
     """
-    return check_weights(path.name, read_weights(path), expected)
+    return check_weights(read_weights(folder), expected)
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file as they are stored, unchecked. Raises WeightsError."""
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a folder's weights, in place and unchecked, not to be written to. Raises WeightsError."""
+    found: dict[str, torch.Tensor] = {}
+    for file in _files(folder):
+        for name, tensor in _mapped(folder / file):
+            if name in found:
+                raise WeightsError(f"{file} has the tensor {name!r:.80}, as a file before it", advice=_COPY_AGAIN)
+            found[name] = tensor
+    return found
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    """The one file, or all shards of one set."""
     try:
-        # Read before checking: a mapped file could change between the check and its use.
-        return load(path.read_bytes())
+        there = {path.name for path in folder.iterdir()}
     except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read: {error.strerror}", advice=_COPY_AGAIN) from error
+        raise WeightsError(f"{folder} cannot be read: {error.strerror}", advice=_COPY_AGAIN) from error
+    shards = sorted(filter(is_shard, there))
+    if not shards:
+        return (WEIGHTS,)
+    wanted = set_of(shards[0])
+    missing, besides = sorted(set(wanted) - there), sorted(({WEIGHTS} & there) | (set(shards) - set(wanted)))
+    if besides:
+        raise WeightsError(f"{besides[0]} and {shards[0]} are not of one set of weights", advice=_COPY_AGAIN)
+    if missing:
+        raise WeightsError(f"{missing[0]} is missing, beside {shards[0]}", advice=_COPY_AGAIN)
+    return wanted
+
+
+def _mapped(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of one file; safetensors checks that they cover it, without overlap, in the sizes of their shapes."""
+    try:
+        os.close(open_plain(path))
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  it is no mapping
+                yield name, file.get_tensor(name)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise WeightsError(f"{path.name} cannot be read: {why:.100}", advice=_COPY_AGAIN) from error
     # KeyError: an element type that this safetensors does not know.
     except (SafetensorError, ValueError, KeyError) as error:
         raise WeightsError(f"{path.name} is not a safetensors file: {error!s:.100}", advice=_COPY_AGAIN) from error
+    except RuntimeError as error:  # torch's, of the system's refusal
+        cause = f"{path.name} cannot be mapped into memory: {error!s:.100}"
+        raise WeightsError(
+            cause, advice="a machine with more memory, or the files as `reperform pin` cuts them, will do"
+        ) from error
 
 
-def check_weights(
-    file: str, tensors: Mapping[str, torch.Tensor], expected: Sequence[TensorEntry]
-) -> dict[str, torch.Tensor]:
-    """These tensors, if they are all as `expected`, with half precision as F32. Raises as load_weights does."""
+def check_weights(tensors: Mapping[str, torch.Tensor], expected: Sequence[TensorEntry]) -> dict[str, torch.Tensor]:
+    """These tensors, if they are all as `expected`. Raises as load_weights does."""
     extra = sorted(tensors.keys() - {entry.name for entry in expected})
     if extra:
-        raise WeightsError(f"{file} has a tensor {extra[0]!r:.80} that the manifest lacks", advice=_COPY_AGAIN)
-    return {entry.name: _checked(file, entry, tensors.get(entry.name)) for entry in expected}
+        raise WeightsError(f"there is a tensor {extra[0]!r:.80} that the manifest lacks", advice=_COPY_AGAIN)
+    for entry in expected:
+        _check_kind(entry, tensors.get(entry.name))
+    digests = _digests(tensors)
+    for entry in expected:
+        if digests[entry.name] != entry.digest:
+            raise WeightsError(
+                f"tensor {entry.name!r:.80} is not the pinned one: its digest differs", advice=_COPY_AGAIN
+            )
+    return {entry.name: _aligned(tensors[entry.name]) for entry in expected}
 
 
-def _checked(file: str, entry: TensorEntry, tensor: torch.Tensor | None) -> torch.Tensor:
-    where = f"{file}: tensor {entry.name!r:.80}"
+def _check_kind(entry: TensorEntry, tensor: torch.Tensor | None) -> None:
+    where = f"tensor {entry.name!r:.80}"
     if tensor is None:
         raise WeightsError(f"{where} is missing", advice=_COPY_AGAIN)
     dtype = DTYPE.get(tensor.dtype)
     if dtype is not entry.dtype or tuple(tensor.shape) != entry.shape:
         found = f"{dtype or tensor.dtype} {list(tensor.shape)}"
         raise WeightsError(f"{where} is {found}, the manifest says {entry.dtype} {list(entry.shape)}")
-    if digest_of(tensor) != entry.digest:
-        raise WeightsError(f"{where} is not the pinned one: its digest differs", advice=_COPY_AGAIN)
-    return tensor.float() if dtype in (DType.F16, DType.BF16) else tensor
+    if dtype is DType.BOOL and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
+        raise WeightsError(f"{where} has a truth value that is neither 0 nor 1")
+
+
+def _digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, Digest]:
+    """Of each; a tensor is one core's work, so that the largest come first."""
+    order = sorted(tensors, key=lambda name: tensors[name].nbytes, reverse=True)
+    with ThreadPoolExecutor(_cores()) as pool:
+        return dict(zip(order, pool.map(lambda name: digest_of(tensors[name]), order), strict=True))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """Where its elements are at home; files that others wrote may have them elsewhere."""
+    return tensor.clone() if tensor.data_ptr() % tensor.element_size() else tensor

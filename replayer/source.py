@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,8 @@ from ..evidence.encoding import MAX_BYTES
 from ..evidence.errors import ReperformError
 from ..evidence.files import make_folder, read_file
 from ..evidence.manifest import Manifest
-from ..executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
+from ..executor.model import GRAPH, MANIFEST, PinnedModel
+from ..executor.shards import planned
 
 BUSY: Final = frozenset({429, 500, 502, 503, 504})
 # Seconds. What does not answer is tried again for so long; who votes waits for it no longer than that.
@@ -145,11 +145,14 @@ def _save(chunks: Iterator[bytes], path: Path, have: int, limit: int, url: str) 
 
 
 def _limits(manifest: Manifest) -> Iterator[tuple[str, int]]:
-    """The files that a manifest binds, and how many bytes each may have."""
+    """The files that a manifest binds, and how many bytes each may have. Raises SourceError."""
     yield GRAPH, MAX_BYTES
     yield from ((entry.name, MAX_FILE) for entry in manifest.files)
-    sizes = (HEADER_OF_A_TENSOR + entry.dtype.size * prod(entry.shape) for entry in manifest.tensors)
-    yield WEIGHTS, min(MAX_WEIGHTS, HEADER + sum(sizes))
+    weights = sum(entry.nbytes for entry in manifest.tensors)
+    if weights > MAX_WEIGHTS:
+        raise SourceError(f"the model's weights are {weights} bytes; no more than {MAX_WEIGHTS} are fetched")
+    for name, tensors in planned(manifest.tensors).items():
+        yield name, HEADER + sum(HEADER_OF_A_TENSOR + entry.nbytes for entry in tensors)
 
 
 def _size(path: Path) -> int:

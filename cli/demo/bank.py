@@ -16,8 +16,9 @@ from ...evidence.files import read_document, read_file, write_file
 from ...evidence.manifest import Manifest
 from ...evidence.rules import Threshold
 from ...evidence.values import Input, Output
-from ...executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
+from ...executor.model import GRAPH, MANIFEST, PinnedModel
 from ...executor.service import Model
+from ...executor.shards import WEIGHTS
 from ...executor.weights import entries, serialize
 from .parties import DemoError
 

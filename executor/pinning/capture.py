@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -17,10 +17,12 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from ...evidence.digest import Digest
 from ...evidence.inputs import BATCH
+from ...evidence.manifest import TensorEntry
 from ...evidence.values import DType
 from ..arithmetic.float64 import FLOAT64
 from ..graph import Argument, Graph, GraphInput, Node, Ref, Weight
-from ..tensors import DTYPE, digest_of
+from ..tensors import DTYPE, HALF
+from ..weights import entries
 from .errors import PinError
 from .parts import decompositions
 from .sequences import of_any_length
@@ -29,7 +31,6 @@ from .sequences import of_any_length
 _CHECKS: Final = ("aten._assert", "aten.sym_constrain_range")
 # Where a tensor lives and how its memory is ordered are not part of its value.
 _PLACEMENT: Final = {"device", "layout", "memory_format", "non_blocking", "pin_memory"}
-_HALF: Final = (torch.float16, torch.bfloat16)
 _COMPUTED: Final = (DType.F32, DType.I64, DType.I32, DType.BOOL)  # and F64, in the operations of FLOAT64
 _ALLOWED: Final = f"portable-1 computes in {', '.join(_COMPUTED)}"
 
@@ -44,26 +45,42 @@ def capture(
     shapes: Sequence[Shape],
     sizes: Mapping[str, tuple[int, int]],
     operations: Collection[str],
-) -> tuple[Graph, dict[str, torch.Tensor]]:
-    """The graph of `module` in inference, and the tensors it reads, named and stored once each.
+) -> tuple[Graph, dict[str, torch.Tensor], tuple[TensorEntry, ...]]:
+    """The graph of `module` in inference, the tensors it reads, once each, and what a manifest says about them.
+
+    The tensors are the module's own, in place.
 
     `example` is what it is called with, of these `shapes`, in which a size that has a name is free; `sizes` gives
     the least and the most that each can be, but for BATCH. Operations must be among `operations`. Raises PinError,
     naming what is not supported and its place.
     """
     stored = dict([*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)])
-    module = copy.deepcopy(module).eval()
-    if any(t.dtype in _HALF for t in stored.values()):
-        module = module.float()
-    program = _export(module, example, shapes, sizes)
+    program = _export(_for_export(module, stored.values()), example, shapes, sizes)
     _check_operations(program, operations)
     readers = _readers(program)
     held = {**program.constants, **program.state_dict}
     tensors = {name: stored.get(name, held[name]) for name in readers}
-    names = _first_names(tensors, readers)
-    # Copies: parameters that share memory, or are slices of it, become tensors of their own.
-    weights = {name: tensors[name].detach().clone(memory_format=torch.contiguous_format) for name in names.values()}
-    return _graph(program, names, shapes), weights
+    _check_tensors(tensors, readers)
+    described = entries(tensors)
+    names = _first_names(described)
+    kept = tuple(entry for entry in described if names[entry.name] == entry.name)
+    return _graph(program, names, shapes), {entry.name: tensors[entry.name].detach() for entry in kept}, kept
+
+
+def _for_export(module: torch.nn.Module, stored: Iterable[torch.Tensor]) -> torch.nn.Module:
+    """The module in inference with F32 for half precision; its weights are not copied, and export reads none.
+
+    Memory that was never written to, as that of the F32 stand-ins, is only promised by the system, not taken.
+    """
+    memo: dict[int, object] = {}
+    for tensor in stored:
+        stand_in = torch.empty_like(tensor, dtype=torch.float32) if tensor.dtype in HALF else tensor
+        memo[id(tensor)] = _parameter(stand_in) if isinstance(tensor, torch.nn.Parameter) else stand_in
+    return copy.deepcopy(module, memo).eval()
+
+
+def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:
+    return tensor if isinstance(tensor, torch.nn.Parameter) else torch.nn.Parameter(tensor, requires_grad=False)
 
 
 def _export(
@@ -113,17 +130,18 @@ def _readers(program: ExportedProgram) -> dict[str, torch.fx.Node]:
     return {name: found[0] for name, found in users.items() if found}
 
 
-def _first_names(tensors: Mapping[str, torch.Tensor], readers: Mapping[str, torch.fx.Node]) -> dict[str, str]:
-    """For each name, the first name in order under which the same content stands."""
-    first: dict[Digest, str] = {}
-    names = {}
+def _check_tensors(tensors: Mapping[str, torch.Tensor], readers: Mapping[str, torch.fx.Node]) -> None:
     for name, tensor in sorted(tensors.items()):
         taken = DTYPE.get(tensor.dtype) in (*_COMPUTED, DType.F16, DType.BF16)
         if not taken and not _takes_float64(readers[name]):
             use = f"{_operation_name(readers[name].target)} at {_where(readers[name])}"
             raise PinError(f"tensor {name}, read by {use}, is {tensor.dtype}; {_ALLOWED}")
-        names[name] = first.setdefault(digest_of(tensor), name)
-    return names
+
+
+def _first_names(described: Sequence[TensorEntry]) -> dict[str, str]:
+    """For each name, the first name in order under which the same content stands."""
+    first: dict[Digest, str] = {}
+    return {entry.name: first.setdefault(entry.digest, entry.name) for entry in described}
 
 
 def _graph(program: ExportedProgram, names: Mapping[str, str], shapes: Sequence[Shape]) -> Graph:

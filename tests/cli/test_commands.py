@@ -280,6 +280,7 @@ def test_wrong_weights_are_refused_by_the_name_of_the_tensor(demo: Demo, tmp_pat
     shutil.copytree(demo.home / BANK / "model", copy)
     data = bytearray((copy / "weights.safetensors").read_bytes())
     data[-1] ^= 1
+    (copy / "weights.safetensors").chmod(0o644)
     (copy / "weights.safetensors").write_bytes(bytes(data))
     set_up(demo, tmp_path, "demo/parties/audit-house/node.key", copy)
     assert "layers." in refused(reperform("node", "run", at=tmp_path))

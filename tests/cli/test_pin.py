@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from reperform.evidence.rules import Threshold
-from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel
+from reperform.executor.model import GRAPH, PinnedModel
 from reperform.executor.weights import read_weights
 from reperform.tests.cli.run import refused, reperform
 from reperform.tests.engine.conftest import encoder, mortgage, once, wheels
@@ -22,7 +22,7 @@ def test_a_model_is_shown_as_it_is(mortgage: Path, tmp_path: Path) -> None:
     done = reperform("pin", "--inspect", mortgage, "--json", at=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     shown = json.loads(done.stdout)
-    model, stored = PinnedModel.load(mortgage), read_weights(mortgage / WEIGHTS)
+    model, stored = PinnedModel.load(mortgage), read_weights(mortgage)
     assert shown["model"] == str(model.model_id)
     assert {t["name"]: t["shape"] for t in shown["tensors"]} == {name: list(t.shape) for name, t in stored.items()}
     assert shown["parameters"] == sum(tensor.numel() for tensor in stored.values())

@@ -17,7 +17,8 @@ from reperform.evidence.errors import ReperformError
 from reperform.evidence.manifest import Manifest
 from reperform.executor.arithmetic.operations import TABLE
 from reperform.executor.graph_json import from_json
-from reperform.executor.model import GRAPH, MANIFEST, WEIGHTS
+from reperform.executor.model import GRAPH, MANIFEST
+from reperform.executor.shards import WEIGHTS
 from reperform.executor.tensors import digest_of
 from reperform.tests.engine.small_models import TOKENIZER
 from safetensors import SafetensorError

@@ -30,7 +30,8 @@ from reperform.evidence.rules import Largest, Rule, Threshold
 from reperform.evidence.values import Audio, Channels, DType, Image, Input, Record, Tensor, Tensors, Text
 from reperform.executor.graph import Graph, GraphInput, Node, Ref, Weight
 from reperform.executor.graph_json import graph_digest, to_json
-from reperform.executor.model import GRAPH, MANIFEST, WEIGHTS
+from reperform.executor.model import GRAPH, MANIFEST
+from reperform.executor.shards import WEIGHTS
 from reperform.executor.weights import entries, serialize
 
 TOKENIZER: Final = "tokenizer.json"

@@ -23,6 +23,7 @@ from reperform.evidence.values import Record
 from reperform.examples.mortgage.data import applications
 from reperform.examples.mortgage.train import record
 from reperform.executor.model import ModelError, PinnedModel
+from reperform.executor.shards import WEIGHTS
 from reperform.executor.weights import WeightsError, load_weights
 from safetensors.torch import load_file, save_file
 
@@ -30,7 +31,9 @@ from safetensors.torch import load_file, save_file
 @pytest.fixture
 def copy(mortgage: Path, tmp_path: Path) -> Path:
     """A copy of the mortgage scorer to damage."""
-    return Path(shutil.copytree(mortgage, tmp_path / "model"))
+    folder = Path(shutil.copytree(mortgage, tmp_path / "model"))
+    (folder / WEIGHTS).chmod(0o644)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_one_weight_moved_by_one_ulp_names_the_tensor(copy: Path) -> None:
     ("change", "words"),
     [
         (lambda w: w.pop("layers.0.bias"), "tensor 'layers.0.bias' is missing"),
-        (lambda w: w.update(backdoor=torch.zeros(1)), "has a tensor 'backdoor' that the manifest lacks"),
+        (lambda w: w.update(backdoor=torch.zeros(1)), "there is a tensor 'backdoor' that the manifest lacks"),
         (lambda w: w.update({"layers.0.bias": w["layers.0.bias"].double()}), "'layers.0.bias' is F64"),
         (lambda w: w.update({"layers.0.bias": w["layers.0.bias"].reshape(4, 8)}), r"is F32 \[4, 8\]"),
         (lambda w: w.update({"layers.0.bias": w["layers.0.bias"].to(torch.int8)}), "'layers.0.bias' is torch.int8"),
@@ -138,11 +141,11 @@ def test_a_mutated_manifest_is_refused_or_another_model(at: int, byte: int, mort
 @given(data=st.binary(max_size=300))
 @settings(deadline=None)
 def test_random_weights_raise_nothing_but_our_errors(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.getbasetemp() / "random.safetensors"
+    path = tmp_path_factory.mktemp("random") / WEIGHTS
     for content in (data, len(data).to_bytes(8, "little") + data):
         path.write_bytes(content)
         with contextlib.suppress(ReperformError):
-            assert load_weights(path, ()) == {}
+            assert load_weights(path.parent, ()) == {}
 
 
 @given(at=st.integers(0, 1 << 20), byte=st.integers(0, 255))
@@ -154,13 +157,13 @@ def test_mutated_weights_are_refused_or_the_same(
     content = bytearray((mortgage / "weights.safetensors").read_bytes())
     # Half of the positions in the header, which is the part that is parsed.
     content[at % (len(content) if at % 2 else 600)] = byte
-    path = tmp_path_factory.getbasetemp() / "mutated.safetensors"
+    path = tmp_path_factory.mktemp("mutated") / WEIGHTS
     path.write_bytes(content)
     try:
-        read = load_weights(path, manifest.tensors)
+        read = load_weights(path.parent, manifest.tensors)
     except ReperformError:
         return
-    original = load_weights(mortgage / "weights.safetensors", manifest.tensors)
+    original = load_weights(mortgage, manifest.tensors)
     assert read.keys() == original.keys()
     assert all(torch.equal(read[name], original[name]) for name in read)
 

@@ -22,8 +22,8 @@ from reperform.evidence.values import Input
 from reperform.executor.arithmetic.kernels import serving
 from reperform.executor.graph_json import from_json
 from reperform.executor.interpreter import Program
-from reperform.executor.model import GRAPH, WEIGHTS, PinnedModel, portable_program
-from reperform.executor.tensors import little_endian
+from reperform.executor.model import GRAPH, PinnedModel, portable_program
+from reperform.executor.tensors import little_endian, widened
 from reperform.executor.trace import Trace
 from reperform.executor.weights import load_weights
 from reperform.tests.equality.corpus import MODELS, Pass, Share
@@ -67,7 +67,7 @@ def answer(name: str, directory: Path, wheels: Path, share: Share, device: str) 
     """Run the pinned model in `directory`, and the torch module that it was pinned from."""
     entry, model = MODELS[name], PinnedModel.load(directory)
     inputs, extent = entry.inputs(wheels), entry.extent(share)
-    weights = {n: w.to(device) for n, w in load_weights(directory / WEIGHTS, model.manifest.tensors).items()}
+    weights = {n: widened(w).to(device) for n, w in load_weights(directory, model.manifest.tensors).items()}
     program = portable_program(from_json((directory / GRAPH).read_bytes()), weights)
     native: Callable[..., Sequence[Tensor]] | None = None
     if entry.native is not None:

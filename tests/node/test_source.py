@@ -12,7 +12,8 @@ import pytest
 from reperform.evidence.ballot import Reason
 from reperform.evidence.errors import ReperformError
 from reperform.evidence.receipt import Receipt
-from reperform.executor.model import GRAPH, MANIFEST, WEIGHTS, PinnedModel
+from reperform.executor.model import GRAPH, MANIFEST, PinnedModel
+from reperform.executor.shards import WEIGHTS
 from reperform.replayer.library import Library, NotHereYetError
 from reperform.replayer.replay import IndeterminateError, Replayed
 from reperform.replayer.source import Source, SourceError

@@ -21,7 +21,7 @@ from reperform.evidence.manifest import ExecutionClass
 from reperform.evidence.roster import OrganisationRole, RosterRefusedError
 from reperform.evidence.succession import Draft
 from reperform.evidence.tally import Verdict
-from reperform.executor.model import WEIGHTS
+from reperform.executor.shards import WEIGHTS
 from reperform.replayer.database import Database
 from reperform.replayer.duty import Work
 from reperform.replayer.epochs import Epochs

@@ -95,6 +95,7 @@ def test_a_model_that_is_not_the_pinned_one_is_refused(mortgage: Path, tmp_path:
     copy = Path(shutil.copytree(mortgage, tmp_path / "model"))
     data = bytearray((copy / "weights.safetensors").read_bytes())
     data[-1] ^= 1
+    (copy / "weights.safetensors").chmod(0o644)
     (copy / "weights.safetensors").write_bytes(data)
     with pytest.raises(WeightsError, match="is not the pinned one"), open_pool("inline", [copy]):
         pass
