@@ -24,9 +24,9 @@ from reperform.examples.forecaster.model import Forecaster
 from reperform.examples.forecaster.pin import accidents, forecaster, series
 from reperform.examples.speech_detector.model import RATE, SpeechDetector
 from reperform.examples.speech_detector.pin import LEAST, MOST, detector, noise, speech
-from reperform.executor.model import WEIGHTS, PinnedModel
+from reperform.executor.model import Folder, PinnedModel
 from reperform.executor.pinning.candidate import Candidate
-from safetensors.torch import load_file
+from reperform.executor.shards import WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def main() -> None:
     alone = [to_bytes(model.run([one])[0]) for one in inputs]
     together = [to_bytes(output) for output in model.run(inputs)]
     native = real.module().eval()
-    missing, _ = native.load_state_dict(load_file(folder / WEIGHTS), strict=False)
+    missing, _ = native.load_state_dict(Folder(folder).tensors(), strict=False)
     if not all(name.endswith("num_batches_tracked") for name in missing):
         raise ValueError(missing)
     with torch.no_grad():

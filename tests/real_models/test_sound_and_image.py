@@ -21,11 +21,11 @@ from reperform.examples.forecaster.pin import WHEEL as FORECASTER
 from reperform.examples.speech_detector.model import CHUNK, RATE
 from reperform.examples.speech_detector.pin import WHEEL as SPEECH_DETECTOR
 from reperform.examples.wheels import member, take
-from reperform.executor.model import WEIGHTS, PinnedModel
+from reperform.executor.model import Folder, PinnedModel
 from reperform.executor.pinning.pin import pin
+from reperform.executor.shards import WEIGHTS
 from reperform.tests.equality.settings import CLEARED, Setting
 from reperform.tests.real_models.sound_and_image import MODELS, numbers
-from safetensors.torch import load_file
 
 WHEELS = Path(__file__).parents[2] / ".cache" / "wheels"
 Original = Callable[[Input], np.ndarray]
@@ -88,7 +88,7 @@ def forecaster(folder: Path) -> Original:
 def digit_reader(folder: Path) -> Original:
     """Native torch, with the weights of the first training."""
     module = MODELS["digit-reader"].module().eval()
-    module.load_state_dict(load_file(folder.parent / "digit-reader" / WEIGHTS), strict=False)
+    module.load_state_dict(Folder(folder.parent / "digit-reader").tensors(), strict=False)
 
     def answer(one: Input) -> np.ndarray:
         assert isinstance(one, Image)
