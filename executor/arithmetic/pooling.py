@@ -139,14 +139,15 @@ def _by_length(windows: Windows, device: torch.device) -> list[tuple[Tensor, Ten
     for number, window in enumerate(windows):
         found.setdefault(len(window), []).append(number)
     return [
-        (
-            torch.tensor(numbers, device=device),
-            torch.tensor([list(windows[i]) for i in numbers], dtype=torch.int64, device=device).reshape(
-                len(numbers), length
-            ),
-        )
+        (torch.tensor(numbers, device=device), _places([windows[i] for i in numbers], length, device))
         for length, numbers in found.items()
     ]
+
+
+def _places(windows: Windows, length: int, device: torch.device) -> Tensor:
+    """The places of windows with the same number of them and the same step [k, length]."""
+    starts = torch.tensor([window.start for window in windows], dtype=torch.int64, device=device)
+    return starts[:, None] + torch.arange(length, device=device) * windows[0].step
 
 
 def _windows(  # noqa: PLR0917
