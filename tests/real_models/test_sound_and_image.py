@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def speech_detector(_: Path) -> Original:
 
     Loading it runs no Python of its author's, but an interpreter that is not made for hostile files: here alone.
     """
-    module = torch.jit.load(io.BytesIO(member(take(*SPEECH_DETECTOR, WHEELS), "silero_vad/data/silero_vad.jit")))
+    load: Callable[..., Any] = torch.jit.load
+    module = load(io.BytesIO(member(take(*SPEECH_DETECTOR, WHEELS), "silero_vad/data/silero_vad.jit")))
 
     def answer(one: Input) -> np.ndarray:
         assert isinstance(one, Audio)
@@ -59,7 +61,7 @@ def speech_detector(_: Path) -> Original:
         x = torch.nn.functional.pad(x, (0, -len(x) % CHUNK))
         module.reset_states()
         with torch.no_grad():
-            chunks = [module(chunk[None], RATE).item() for chunk in x.split(CHUNK)]
+            chunks = [module(chunk[None], RATE).item() for chunk in torch.split(x, CHUNK)]
         return np.array(chunks, np.float32)
 
     return answer
@@ -78,7 +80,8 @@ def forecaster(folder: Path) -> Original:
 
     def answer(one: Input) -> np.ndarray:
         assert isinstance(one, Tensors)
-        values, observed = (np.frombuffer(t.data, d) for t, d in zip(one.tensors, ("<f4", bool), strict=True))
+        series, mask = one.tensors
+        values, observed = np.frombuffer(series.data, "<f4"), np.frombuffer(mask.data, np.bool_)
         result: np.ndarray = model.forecast(np.where(observed, values, np.nan))
         return result
 
