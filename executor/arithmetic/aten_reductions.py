@@ -91,6 +91,8 @@ def embedding_bag(  # noqa: PLR0917
         raise refuse(name, "a bag that ends before it begins")
     reduce = (functional.sum, functional.mean, extremes.amax)[mode]
     result = weight.new_zeros(offsets.numel(), weight.shape[1])
+    if bool((offsets < 0).any()):
+        raise refuse(name, "a bag that begins before the first index")
     for length in sorted(set(lengths.tolist())):
         bags = (lengths == length).nonzero().squeeze(1)
         members = offsets[bags, None] + torch.arange(length, device=offsets.device)

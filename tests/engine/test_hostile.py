@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from reperform.evidence.errors import ReperformError
-from reperform.executor.arithmetic.operations import TABLE
 from reperform.executor.graph_json import from_json
-from reperform.executor.interpreter import Program
+from reperform.executor.model import portable_program
 
 HOSTILE = Path(__file__).with_name("hostile")
 GRAPHS = sorted(HOSTILE.glob("graphs/*_fail"))
@@ -27,7 +26,7 @@ def test_the_graph_is_refused(case: Path) -> None:
 def test_the_graph_is_well_formed_and_stops(case: Path) -> None:
     graph = from_json((case / "graph.json").read_bytes())
     with pytest.raises(ReperformError) as refusal:
-        Program(graph, {}, TABLE)(torch.tensor([[-1.0, 0.0], [1.0, 0.0], [2.0, 0.0]]))
+        portable_program(graph, {})(torch.tensor([[-1.0, 0.0], [1.0, 0.0], [2.0, 0.0]]))
     _names_the_cause(case, refusal.value)
 
 
