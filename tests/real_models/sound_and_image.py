@@ -26,7 +26,6 @@ from reperform.examples.speech_detector.model import RATE, SpeechDetector
 from reperform.examples.speech_detector.pin import LEAST, MOST, detector, noise, speech
 from reperform.executor.model import Folder, PinnedModel
 from reperform.executor.pinning.candidate import Candidate
-from reperform.executor.shards import WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from reperform.examples.speech_detector.pin import WHEEL as SPEECH_DETECTOR
 from reperform.examples.wheels import member, take
 from reperform.executor.model import Folder, PinnedModel
 from reperform.executor.pinning.pin import pin
-from reperform.executor.shards import WEIGHTS
 from reperform.tests.equality.settings import CLEARED, Setting
 from reperform.tests.real_models.sound_and_image import MODELS, numbers
 
