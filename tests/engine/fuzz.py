@@ -8,7 +8,9 @@ takes more than LONGEST seconds are findings; their models are kept in FOLDER.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import random
 import resource
 import selectors
@@ -28,7 +30,8 @@ from reperform.executor.model import PinnedModel
 from reperform.tests.engine.mutations import Files, mutated
 from reperform.tests.engine.small_models import an_input, models, write
 
-LONGEST: Final = 20.0  # seconds
+LONGEST: Final = 20.0  # seconds of computing
+PATIENCE: Final = 6  # times that, of waiting on a busy machine
 MEMORY: Final = 1 << 30  # bytes that a model may take beyond what the process holds
 
 
@@ -45,28 +48,33 @@ class Victim:
     """The process that loads and runs."""
 
     def __init__(self) -> None:
-        self._process = self._started()
+        self._process: subprocess.Popen[str] | None = None
 
     def outcome(self, folder: Path) -> str:
         """What came of it: "ran", "refused: …", or what went wrong. A process that dies is replaced."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{folder}\n")
-        self._process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline() if selector.select(LONGEST) else "hang\n"
-        if line and line != "hang\n":
+        self._process = process = self._process or self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{folder}\n")
+            process.stdin.flush()
+        answers = _answers(process)
+        if answers and (line := process.stdout.readline()):
             return str(json.loads(line))
-        self._process.kill()
-        status = self._process.wait()
-        self._process = self._started()
-        return "it hangs" if line else f"the process ended with {status}"
+        self.close()
+        return f"the process ended with {process.returncode}" if answers else "it hangs"
+
+    def kill(self) -> None:
+        """Let the process die, as by a model."""
+        if self._process is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
 
     @staticmethod
     def _started() -> subprocess.Popen[str]:
@@ -79,26 +87,42 @@ class Victim:
         return process
 
 
-def fuzz(seeds: Iterator[int], until: float, counts: Counter[str]) -> Iterator[Finding]:
+def _answers(process: subprocess.Popen[str]) -> bool:
+    """Whether it says something, or ends, in time."""
+    start = _computed(process)
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+        for _ in range(PATIENCE):
+            if selector.select(LONGEST):
+                return True
+            if _computed(process) - start > LONGEST:
+                return False
+    return False
+
+
+def _computed(process: subprocess.Popen[str]) -> float:
+    """Seconds of computing, by all threads: fields 14 and 15 of proc_pid_stat(5)."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fuzz(victim: Victim, seeds: Iterator[int], until: float, counts: Counter[str]) -> Iterator[Finding]:
     """What is found from these seeds until a time on the monotonic clock; `counts` gathers the outcomes."""
-    bases, victim = sorted(models().items()), Victim()
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            for seed in seeds:
-                if time.monotonic() > until:
-                    return
-                chance = random.Random(seed)  # noqa: S311
-                kind, files = chance.choice(bases)
-                files = mutated(files, chance)
-                folder = write(files, Path(scratch) / f"{kind}-{seed}")
-                outcome = victim.outcome(folder)
-                shutil.rmtree(folder)
-                ours = outcome == "ran" or outcome.startswith("refused")
-                counts[outcome.partition(":")[0] if ours else "findings"] += 1
-                if not ours:
-                    yield Finding(seed, files, outcome)
-    finally:
-        victim.close()
+    bases = sorted(models().items())
+    with tempfile.TemporaryDirectory() as scratch:
+        for seed in seeds:
+            if time.monotonic() > until:
+                return
+            chance = random.Random(seed)  # noqa: S311
+            kind, files = chance.choice(bases)
+            files = mutated(files, chance)
+            folder = write(files, Path(scratch) / f"{kind}-{seed}")
+            outcome = victim.outcome(folder)
+            shutil.rmtree(folder)
+            ours = outcome == "ran" or outcome.startswith("refused")
+            counts[outcome.partition(":")[0] if ours else "findings"] += 1
+            if not ours:
+                yield Finding(seed, files, outcome)
 
 
 def _victim() -> None:
@@ -144,10 +168,12 @@ def _main() -> None:
         return
     counts: Counter[str] = Counter()
     seeds = iter(range(given.seed, sys.maxsize))
-    for finding in fuzz(seeds, time.monotonic() + 60 * given.minutes, counts):
+    victim = Victim()
+    for finding in fuzz(victim, seeds, time.monotonic() + 60 * given.minutes, counts):
         print(f"seed {finding.seed}: {finding.what}", flush=True)
         if not (given.keep / str(finding.seed)).exists():
             write(finding.files, given.keep / str(finding.seed))
+    victim.close()
     print(dict(counts))
     sys.exit(1 if counts["findings"] else 0)
 
