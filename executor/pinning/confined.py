@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
 
+from ..shards import WEIGHTS
 from ..weights import read_weights
 from .errors import PinError
+from .unpickle_request import Part, Request
 
 if TYPE_CHECKING:
     from .recognise import Said
@@ -25,38 +25,16 @@ if TYPE_CHECKING:
 LIMIT_S: Final = 1800.0
 
 
-class Part(StrEnum):
-    """What comes back stands in one safetensors file; each tensor's name begins with its part and a slash."""
-
-    WEIGHT = "weight"
-    FILE = "file"  # bytes: the manifest, the graph, and what the manifest lists
-    ANSWER = "answer"  # example/output
-    TOLERANCE = "tolerance"
-    ERROR = "error"  # text
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the process is told, on its standard input.
-
-    said: what a model is captured with; None if only tensors are wanted. result: a file descriptor.
-    """
-
-    path: Path
-    said: Said | None
-    result: int
-
-
 def ask(path: Path, said: Said | None, limit_s: float) -> dict[str, torch.Tensor]:
     """What the process gave for a file. Raises PinError, WeightsError."""
     with tempfile.TemporaryDirectory(prefix="reperform-unpickle-") as scratch:
-        result, empty = Path(scratch) / "result", Path(scratch) / "empty"
+        result, empty = Path(scratch) / WEIGHTS, Path(scratch) / "empty"
         empty.mkdir()
         with result.open("wb") as file:
             request = pickle.dumps(Request(path.absolute(), said, file.fileno()))
             status = _run(request, file.fileno(), empty, limit_s)
         # Read when the process has ended, and nothing can change it any more.
-        found = read_weights(result) if result.stat().st_size else {}
+        found = read_weights(result.parent) if result.stat().st_size else {}
     if (error := found.get(f"{Part.ERROR}/")) is not None:
         text = "".join(c if c.isprintable() else " " for c in raw(error).decode(errors="replace"))
         raise PinError(f"{path} cannot be taken over: {text:.300}")
@@ -67,14 +45,14 @@ def ask(path: Path, said: Said | None, limit_s: float) -> dict[str, torch.Tensor
 
 
 def _run(request: bytes, result: int, empty: Path, limit_s: float) -> int:
-    """The exit status. The process inherits `result` and no other open file, and no environment."""
+    """The exit status. The process inherits `result` and no other open file, and nothing of the environment."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-B", "-m", f"{__package__}.unpickled"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=empty,
-        env={},
+        env={"TORCHINDUCTOR_CACHE_DIR": str(empty)},  # else torch makes one when it is imported
         pass_fds=(result,),
         start_new_session=True,
     )
@@ -98,14 +76,3 @@ def raw(tensor: torch.Tensor) -> bytes:
     if tensor.dtype != torch.uint8:
         raise PinError("the process that unpickles gave numbers for bytes")
     return tensor.numpy().tobytes()
-
-
-def flat(found: object, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors in a module, or in mappings in mappings, with their paths. What is no tensor is no weight."""
-    if isinstance(found, torch.nn.Module):
-        found = found.state_dict()
-    if isinstance(found, torch.Tensor):
-        yield path, found.detach()
-    elif isinstance(found, Mapping):
-        for key, value in found.items():
-            yield from flat(value, f"{path}.{key}" if path else str(key))

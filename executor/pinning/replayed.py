@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature
+from types import MethodType
 from typing import Any, Final
 
 import torch
@@ -17,7 +19,9 @@ _NAMESPACES: Final = {"operator": operator, "torch": torch, "aten": torch.ops.at
 
 
 class GraphModule(torch.nn.Module):
-    """Runs a graph with torch's own operations. `weights` are by the names that the graph has for its tensors.
+    """Runs a graph with torch's own operations: its inputs to a tuple of its outputs.
+
+    `weights` are by the graph's names of tensors.
 
     Raises PinError for an operation that portable-1 does not define, or weights that are not the graph's.
     """
@@ -30,9 +34,9 @@ class GraphModule(torch.nn.Module):
         self._operations = [_operation(node.op) for node in graph.nodes]
         for name, tensor in weights.items():
             self._keep(name, tensor)
+        self.forward = MethodType(_taking([i.name for i in graph.inputs]), self)
 
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The graph's outputs."""
+    def _run(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         held = dict(self.named_buffers(remove_duplicate=False))
         values: dict[str, Any] = {weight.name: held[weight.tensor] for weight in self._graph.weights}
         values.update(zip((i.name for i in self._graph.inputs), inputs, strict=True))
@@ -54,6 +58,20 @@ class GraphModule(torch.nn.Module):
             place.register_buffer(last, tensor)
         except KeyError as error:
             raise PinError(f"a tensor cannot be called {name!r:.80} in a module") from error
+
+
+def _taking(names: Sequence[str]) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """A method with one parameter for each name, which is what torch.export asks for."""
+
+    def forward(self: GraphModule, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self._run(*inputs)
+
+    try:
+        parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *names)]
+        forward.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise PinError(f"an input of a graph has no name for a parameter: {error!s:.80}") from error
+    return forward
 
 
 def _operation(name: str) -> Operation:

@@ -18,9 +18,10 @@ import torch
 from ...evidence.values import Input
 from ..model import ModelError, read_graph, read_manifest
 from .candidate import TOLERANCE, Candidate, Original
-from .confined import LIMIT_S, Part, ask, flat, part, raw
+from .confined import LIMIT_S, ask, part, raw
 from .errors import PinError
 from .replayed import GraphModule
+from .unpickle_request import Part, flat
 
 if TYPE_CHECKING:
     from .recognise import Said

@@ -1,4 +1,7 @@
-"""The process that unpickles: confines itself, opens the file, and hands over data. unpickle.py starts and reads it."""
+"""The process that unpickles: confines itself, opens the file, and hands over data. confined.py starts and reads it.
+
+Libraries are imported when they are needed: what is confined first is little.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
-from safetensors.torch import save
+from numpy.typing import NDArray
 
 from ...evidence.errors import ReperformError
-from .confined import Part, Request, flat
 from .seccomp import confine
+from .unpickle_request import Part, Request, flat
 
 if TYPE_CHECKING:
+    import torch
+
     from .recognise import Said
 
 _TORCH: Final = (".pt", ".pth", ".bin")
@@ -38,11 +42,14 @@ def main() -> None:
 
     def say(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
         text = error.cause if isinstance(error, ReperformError) else f"{kind.__name__}: {error}"
-        _give(request, {f"{Part.ERROR}/": _raw(text.encode(errors="replace"))})
+        from safetensors.numpy import save  # noqa: PLC0415
+
+        _give(request, save({f"{Part.ERROR}/": _raw(text.encode(errors="replace"))}))
 
     sys.excepthook = say
     found = _unpickled(request.path)
-    _give(request, _weights(found) if request.said is None else _captured(found, request.said))
+    tensors = _weights(found) if request.said is None else _captured(found, request.said)
+    _give(request, _serialized(tensors))
 
 
 def _limit(path: Path) -> None:
@@ -55,6 +62,8 @@ def _limit(path: Path) -> None:
 
 def _unpickled(path: Path) -> Any:
     if path.suffix in _TORCH:
+        import torch  # noqa: PLC0415
+
         return torch.load(path, map_location="cpu", weights_only=False)
     if importlib.util.find_spec("joblib") is not None:
         joblib = importlib.import_module("joblib")  # its files are not quite pickles; it reads those too
@@ -69,7 +78,8 @@ def _weights(found: object) -> dict[str, torch.Tensor]:
 
 def _captured(found: object, said: Said) -> dict[str, torch.Tensor]:
     """The model as data, and what its own library answers."""
-    # Half of what importing takes, which checkpoints do without.
+    import torch  # noqa: PLC0415
+
     from ...evidence.documents import to_bytes  # noqa: PLC0415
     from ..graph_json import to_json  # noqa: PLC0415
     from ..model import GRAPH, MANIFEST  # noqa: PLC0415
@@ -84,19 +94,25 @@ def _captured(found: object, said: Said) -> dict[str, torch.Tensor]:
     answers = [original_answer(candidate, made_by, one) for one in said.examples]
     return {
         **{f"{Part.WEIGHT}/{name}": tensor for name, tensor in weights.items()},
-        **{f"{Part.FILE}/{name}": _raw(data) for name, data in files.items()},
+        **{f"{Part.FILE}/{name}": torch.from_numpy(_raw(data)) for name, data in files.items()},
         **{f"{Part.ANSWER}/{i}/{output}": t for i, outputs in enumerate(answers) for output, t in enumerate(outputs)},
         f"{Part.TOLERANCE}/": torch.tensor(candidate.tolerance, dtype=torch.float64),
     }
 
 
-def _raw(data: bytes) -> torch.Tensor:
-    return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+def _raw(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).copy()
 
 
-def _give(request: Request, tensors: dict[str, torch.Tensor]) -> None:
+def _serialized(tensors: dict[str, torch.Tensor]) -> bytes:
     """Copies: tensors may share memory, which safetensors does not hold."""
-    data = save({name: t.detach().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()})
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save  # noqa: PLC0415
+
+    return save({name: t.detach().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()})
+
+
+def _give(request: Request, data: bytes) -> None:
     with os.fdopen(request.result, "wb") as file:
         file.write(data)
 
