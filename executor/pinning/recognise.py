@@ -13,7 +13,7 @@ from typing import Any
 from ...evidence.values import Input, Record
 from .candidate import Candidate
 from .errors import PinError
-from .sources import estimator, lightgbm, xgboost
+from .sources import estimator, huggingface, lightgbm, xgboost
 from .tabular.notes import Note
 from .unpickle import candidate as pickled
 
@@ -89,6 +89,8 @@ def candidate(source: str, said: Said, *, unpickle: bool = False) -> Candidate:
             return lightgbm.from_dump(path, said.examples, name=name, notes=said.notes, labels=said.labels)
         case Kind.XGBOOST:
             return xgboost.from_dump(path, said.examples, name=name, notes=said.notes, labels=said.labels)
+        case Kind.HUGGING_FACE:
+            return huggingface.from_directory(path, said.examples, name=said.name)
         case Kind.PICKLE:
             return pickled(path, said, allowed=unpickle)
     raise PinError(f"{source} is {kind}, which is not taken yet")
