@@ -38,7 +38,7 @@ def read_notes(path: Path) -> Mapping[str, Note]:
 def _note(note: Mapping[str, Any]) -> Note:
     from ..executor.pinning.tabular.notes import Note
 
-    return Note(**{key: tuple(value) if isinstance(value, list) else value for key, value in note.items()})
+    return Note(note.get("description", ""), note.get("unit"), tuple(note.get("categories", ())))
 
 
 def _fits(entry: tuple[str, Any]) -> bool:
