@@ -161,12 +161,12 @@ def _check_kind(entry: TensorEntry, tensor: torch.Tensor | None) -> None:
 def _digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, Digest]:
     """Of each; a tensor is one core's work, so that the largest come first."""
     order = sorted(tensors, key=lambda name: tensors[name].nbytes, reverse=True)
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return dict(zip(order, pool.map(lambda name: digest_of(tensors[name]), order), strict=True))
 
 
-def _cores() -> int:
-    """Those that this process may use."""
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
