@@ -7,6 +7,7 @@ cut ends the process (docs/threat-model.md): a folder belongs to whoever runs th
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from .plain_files import open_plain
 from .shards import SHARD, WEIGHTS, is_shard, planned, set_of
 from .tensors import DTYPE, digest_of
 
+_HEADER: Final = 100_000_000  # safetensors' own limit, in bytes
 _COPY_AGAIN: Final = "take the model's files again from whoever pinned it"
 
 
@@ -113,7 +115,7 @@ def _files(folder: Path) -> tuple[str, ...]:
 def _mapped(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     """The tensors of one file; safetensors checks that they cover it, without overlap, in the sizes of their shapes."""
     try:
-        os.close(open_plain(path))
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118  it is no mapping
                 yield name, file.get_tensor(name)
@@ -121,13 +123,28 @@ def _mapped(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
         why = error.strerror or str(error)
         raise WeightsError(f"{path.name} cannot be read: {why:.100}", advice=_COPY_AGAIN) from error
     # KeyError: an element type that this safetensors does not know.
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path.name} is not a safetensors file: {error!s:.100}", advice=_COPY_AGAIN) from error
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+        words = ascii(str(error))[1:-1]
+        raise WeightsError(f"{path.name} is not a safetensors file: {words:.100}", advice=_COPY_AGAIN) from error
     except RuntimeError as error:  # torch's, of the system's refusal
         cause = f"{path.name} cannot be mapped into memory: {error!s:.100}"
         raise WeightsError(
             cause, advice="a machine with more memory, or the files as `reperform pin` cuts them, will do"
         ) from error
+
+
+def _check_header(path: Path) -> None:
+    """No name may stand twice: which of two is taken differs from reader to reader. Raises OSError, ValueError."""
+    with os.fdopen(open_plain(path), "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        json.loads(file.read(min(size, _HEADER)), object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise ValueError("a name twice")
+    return body
 
 
 def check_weights(tensors: Mapping[str, torch.Tensor], expected: Sequence[TensorEntry]) -> dict[str, torch.Tensor]:

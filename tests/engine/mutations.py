@@ -87,7 +87,7 @@ def _graph(files: Files, chance: random.Random) -> None:
     else:
         _change(graph, chance)
     files[GRAPH] = json.dumps(graph, sort_keys=True, separators=(",", ":")).encode()
-    _repair(files)
+    repair(files)
 
 
 def _replace_reference(nodes: list[Any], old: str, new: str) -> None:
@@ -214,7 +214,7 @@ def _tokenizer(files: Files, chance: random.Random) -> None:
     else:
         _change(body, chance)
     files[TOKENIZER] = json.dumps(body).encode()
-    _repair(files)
+    repair(files)
 
 
 def _bytes(files: Files, chance: random.Random) -> None:
@@ -235,10 +235,11 @@ def _bytes(files: Files, chance: random.Random) -> None:
             data[at:at] = chance.randbytes(chance.randrange(1, 9))
     files[name] = bytes(data)
     if chance.random() < 0.7:
-        _repair(files)
+        repair(files)
 
 
-def _repair(files: Files) -> None:
+def repair(files: Files) -> None:
+    """Write the digests of the graph and of the other files into the manifest, if that can be read."""
     manifest = _json_of_manifest(files)
     if manifest is None:
         return
