@@ -72,7 +72,7 @@ def answers(outputs: Sequence[Output]) -> Array:
 def found(candidate: Candidate, given: Sequence[Record]) -> Array:
     """What a candidate's module gives for records, in native torch."""
     (row,) = encoder(candidate.input, {}).tensors(given)
-    return np.asarray(candidate.module(row).double().numpy(), np.float64)
+    return np.asarray(candidate.module(row).detach().double().numpy(), np.float64)
 
 
 def _number(row: Row, name: str) -> float:
