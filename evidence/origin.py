@@ -150,7 +150,11 @@ def _resources(predicate: dict[str, Any]) -> tuple[tuple[SignedPart, ...], bool]
     method, size = serialization.get("method"), serialization.get("shard_size")
     if method not in {"files", "shards"} or serialization.get("hash_type") != "sha256":
         raise MalformedError("the model's files are not signed by SHA-256", advice=_SUPPORTED)
-    algorithm = "sha256" if method == "files" else f"sha256-sharded-{size}"
+    algorithm = "sha256"
+    if method == "shards":
+        if not isinstance(size, int | float) or not 1 <= size < 2**63:  # written by protobuf, as 1000000000.0
+            raise MalformedError("the model's signed statement has parts of no size")
+        algorithm = f"sha256-sharded-{size:.0f}"
     parts = []
     for resource in listed:
         name, by, text = _fields(resource, "name", "algorithm", "digest")
