@@ -23,7 +23,7 @@ from ..evidence.errors import ReperformError
 from ..evidence.files import make_folder, read_file
 from ..evidence.manifest import Manifest
 from ..executor.model import GRAPH, MANIFEST, PinnedModel
-from ..executor.shards import planned
+from ..executor.shards import SHARD, planned
 
 BUSY: Final = frozenset({429, 500, 502, 503, 504})
 # Seconds. What does not answer is tried again for so long; who votes waits for it no longer than that.
@@ -54,13 +54,18 @@ class Source:
         *,
         patience: float = PATIENCE,
         pause: Callable[[float], None] = time.sleep,
+        shard: int = SHARD,
     ) -> None:
-        """`authority` is a file of CA certificates, if those of the system are not the ones. Raises SourceError."""
+        """`authority` is a file of CA certificates, if those of the system are not the ones. Raises SourceError.
+
+        shard: at how many bytes the address cuts weights into files (executor/shards.py).
+        """
         self._client = connection(address, authority, "the address of models", SourceError)
         self._address = address.rstrip("/")
         self._folder = folder
         self._patience = patience
         self._pause = pause
+        self._shard = shard
 
     def kept(self) -> list[Path]:
         """The folders of the models that were fetched and checked before."""
@@ -76,7 +81,7 @@ class Source:
             if digest(Domain.MANIFEST, data) != model:
                 shutil.rmtree(part)
                 raise SourceError(f"{self._address} has another manifest under the name of model {model.short()}")
-            for name, limit in _limits(from_bytes(Manifest, data)):
+            for name, limit in _limits(from_bytes(Manifest, data), self._shard):
                 self._bring(model, name, part, limit)
         except OSError as error:
             raise SourceError(f"{part} cannot be written: {error.strerror}", advice="see that there is room") from error
@@ -144,14 +149,14 @@ def _save(chunks: Iterator[bytes], path: Path, have: int, limit: int, url: str) 
             os.fsync(file.fileno())
 
 
-def _limits(manifest: Manifest) -> Iterator[tuple[str, int]]:
+def _limits(manifest: Manifest, shard: int) -> Iterator[tuple[str, int]]:
     """The files that a manifest binds, and how many bytes each may have. Raises SourceError."""
-    yield GRAPH, MAX_BYTES
-    yield from ((entry.name, MAX_FILE) for entry in manifest.files)
     weights = sum(entry.nbytes for entry in manifest.tensors)
     if weights > MAX_WEIGHTS:
         raise SourceError(f"the model's weights are {weights} bytes; no more than {MAX_WEIGHTS} are fetched")
-    for name, tensors in planned(manifest.tensors).items():
+    yield GRAPH, MAX_BYTES
+    yield from ((entry.name, MAX_FILE) for entry in manifest.files)
+    for name, tensors in planned(manifest.tensors, shard).items():
         yield name, HEADER + sum(HEADER_OF_A_TENSOR + entry.nbytes for entry in tensors)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from reperform.evidence.ballot import Reason
+from reperform.evidence.documents import from_bytes, to_bytes
 from reperform.evidence.errors import ReperformError
+from reperform.evidence.manifest import Manifest
 from reperform.evidence.receipt import Receipt
 from reperform.executor.model import GRAPH, MANIFEST, PinnedModel
 from reperform.executor.shards import WEIGHTS
+from reperform.executor.weights import read_weights, write_weights
 from reperform.replayer.library import Library, NotHereYetError
 from reperform.replayer.replay import IndeterminateError, Replayed
 from reperform.replayer.source import Source, SourceError
@@ -39,6 +43,33 @@ def test_a_model_is_fetched_checked_and_kept(pinned: Path, tmp_path: Path) -> No
     (kept,) = source(url, tmp_path / "models").kept()
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == files
     assert not part.exists()
+
+
+def test_the_files_of_large_weights_follow_from_the_manifest(pinned: Path, tmp_path: Path) -> None:
+    (name, files), cut = read(pinned), tmp_path / "cut"
+    cut.mkdir()
+    weights = PinnedModel.load(pinned).manifest.tensors
+    limit = max(entry.nbytes for entry in weights)
+    write_weights(cut, read_weights(pinned), weights, limit)
+    shards = {path.name: path.read_bytes() for path in cut.iterdir()}
+    assert len(shards) > 1
+    del files[WEIGHTS]
+    with answering(serve(files | shards)) as (url, asked):
+        here = Source(url, tmp_path / "models", patience=0.5, pause=lambda _: None, shard=limit)
+        assert here.check(name, here.download(name)).model_id == name
+    assert sorted(asked) == sorted(f"/{name}/{file}" for file in files | shards)
+
+
+def test_weights_that_would_fill_the_disk_are_not_begun(pinned: Path, tmp_path: Path) -> None:
+    _, files = read(pinned)
+    manifest = from_bytes(Manifest, files[MANIFEST])
+    huge = replace(manifest, tensors=(replace(manifest.tensors[0], shape=(1 << 36, 4)),))
+    with (
+        answering(serve(files | {MANIFEST: to_bytes(huge)})) as (url, asked),
+        pytest.raises(SourceError, match=f"are {1 << 40} bytes; no more than"),
+    ):
+        source(url, tmp_path).download(huge.model_id)
+    assert asked == [f"/{huge.model_id}/{MANIFEST}"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
