@@ -13,6 +13,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from . import aten_pointwise
+from .kernels import Operand
 from .operands import Number
 from .sizes import Size, sizes
 
@@ -114,11 +115,11 @@ def _wider(lengths: Any) -> int:
     return 0 if 0 in found else max(found)
 
 
-def _linear(x: Tensor, weight: Any, bias: Tensor | None = None) -> int:  # noqa: ARG001  # a Tensor or an Operand
+def _linear(x: Tensor, weight: Tensor | Operand, bias: Tensor | None = None) -> int:  # noqa: ARG001
     return x.shape[:-1].numel() * weight.shape[:-1].numel()
 
 
-def _matmul(a: Tensor, b: Any) -> int:
+def _matmul(a: Tensor, b: Tensor | Operand) -> int:
     # A weight that was made ready has its columns as rows.
     if not isinstance(b, Tensor):
         return _linear(a, b)
@@ -129,7 +130,7 @@ def _matmul(a: Tensor, b: Any) -> int:
     return batches * (max(m * n, m * k, k * n) if batches > 1 else m * n)
 
 
-def _addmm(bias: Tensor, a: Tensor, b: Any, **_: Any) -> int:
+def _addmm(bias: Tensor, a: Tensor, b: Tensor | Operand, **_: Any) -> int:
     return max(bias.numel(), _matmul(a, b))
 
 

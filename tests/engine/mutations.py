@@ -70,7 +70,7 @@ def _graph(files: Files, chance: random.Random) -> None:
     names = [item["name"] for part in ("inputs", "weights", "nodes") for item in graph[part]]
     kind, at = chance.randrange(7), chance.randrange(len(nodes))
     if kind == 0:  # an operation more, of anything
-        new = {"name": f"new{chance.randrange(10**6)}", "op": chance.choice(_OPERATIONS), "kwargs": {}}
+        new: dict[str, Any] = {"name": f"new{chance.randrange(10**6)}", "op": chance.choice(_OPERATIONS), "kwargs": {}}
         new["args"] = [_argument(names[: len(names) - len(nodes) + at + 1], chance) for _ in range(chance.randrange(6))]
         nodes.insert(at + 1, new)
         if at + 2 < len(nodes) and chance.random() < 0.7:  # and a use of it
@@ -156,7 +156,7 @@ def _weights(files: Files, chance: random.Random) -> None:
         return
     name = chance.choice(sorted(tensors))
     tensor = tensors[name]
-    if max(tensor.shape, default=0) > _LARGEST:
+    if tensor.dim() > 4 or max(tensor.shape, default=0) > _LARGEST:
         return
     kind = chance.randrange(5)
     if kind == 0:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from reperform.evidence.digest import Domain, digest
@@ -43,7 +43,7 @@ _MOST: Final = 1 << 20
 
 def tokenizer() -> bytes:
     """A tokenizer of five words."""
-    body = {
+    body: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
