@@ -127,7 +127,8 @@ def _matmul(a: Tensor, b: Tensor | Operand) -> int:
     n = b.shape[-1] if b.dim() > 1 else 1
     batches = _broadcast([a.shape[:-2], b.shape[:-2]])
     # Where one side repeats for the batches of the other it is written out.
-    return batches * (max(m * n, m * k, k * n) if batches > 1 else m * n)
+    elements: int = batches * (max(m * n, m * k, k * n) if batches > 1 else m * n)
+    return elements
 
 
 def _addmm(bias: Tensor, a: Tensor, b: Tensor | Operand, **_: Any) -> int:
