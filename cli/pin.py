@@ -39,6 +39,10 @@ def pin(
             "can read your files: only for files whose origin you trust.",
         ),
     ] = False,
+    signature: Annotated[
+        Path | None, typer.Option(help="An OpenSSF Model Signing signature over SOURCE, a file or a folder.")
+    ] = None,
+    signature_key: Annotated[Path | None, typer.Option(help="The public key that it must be by, PEM.")] = None,
     inspect: Annotated[
         Path | None, typer.Option("--inspect", metavar="FOLDER", help="Check and show a pinned model instead.")
     ] = None,
@@ -50,9 +54,10 @@ def pin(
 
     Example: reperform pin --inspect models/mortgage
 
-    The function returns a Candidate (reperform.executor.pinning.candidate): a torch module, what it takes and gives,
-    and example inputs. It runs with your rights: pin only code that you trust. Whoever replays needs none of it, nor
-    does --inspect run any.
+    Example: reperform pin trees.txt --out model --examples applications.csv --labels decline,approve
+
+    A function returns a Candidate (reperform.executor.pinning.candidate) or a fitted estimator of scikit-learn. It runs
+    with your rights: pin only code that you trust. Whoever replays needs none of it, nor does --inspect run any.
     """
     if inspect is not None and source is None and out is None:
         _show(inspect, as_json)
@@ -67,7 +72,12 @@ def pin(
             read_notes(columns) if columns else {},
             labels.split(",") if labels else (),
         )
-        _pin(source, said, unpickle, out, as_json)
+        if (signature is None) is not (signature_key is None):
+            raise MalformedError(
+                "a signature needs a key to check it by", advice="give --signature and --signature-key"
+            )
+        signed = (signature, signature_key) if signature and signature_key else None
+        _pin(source, said, unpickle, signed, out, as_json)
     else:
         raise MalformedError("what is to be done is not clear", advice=_HELP)
 
@@ -82,14 +92,19 @@ def _show(folder: Path, as_json: bool) -> None:
     tell(as_json, as_data(manifest, graph), *as_lines(manifest, graph))
 
 
-def _pin(source: str, said: Said, unpickle: bool, out: Path, as_json: bool) -> None:
+def _pin(source: str, said: Said, unpickle: bool, signed: tuple[Path, Path] | None, out: Path, as_json: bool) -> None:
     from ..executor.model import Folder, read_graph, read_manifest
     from ..executor.pinning.pin import pin as write
     from ..executor.pinning.recognise import candidate
+    from ..executor.pinning.signature import import_signature, with_origin
     from .pin_inspect import as_data, summary
 
     with progress.status(f"reading {source}") as status:
-        write(candidate(source, said, unpickle=unpickle), out, lambda doing: status.update(f"{doing}: {source}"))
+        # Before anything of the source is read.
+        origin = import_signature(Path(source), *signed) if signed else None
+        found = candidate(source, said, unpickle=unpickle)
+        found = with_origin(found, *origin) if origin else found
+        write(found, out, lambda doing: status.update(f"{doing}: {source}"))
     parts = Folder(out)
     manifest = read_manifest(parts)
     graph = read_graph(parts, manifest)

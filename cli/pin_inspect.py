@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -44,6 +45,13 @@ def as_data(manifest: Manifest, graph: Graph) -> dict[str, Any]:
         ],
         "parameters": _parameters(manifest),
         "bytes": _bytes(manifest),
+        "origin": manifest.origin
+        and {
+            "method": str(manifest.origin.method),
+            "public_key": manifest.origin.public_key.hex(),
+            "signature": manifest.origin.signature,
+            "root": str(manifest.origin.root),
+        },
         "files": [{"name": file.name, "digest": str(file.digest)} for file in manifest.files],
     }
 
@@ -72,6 +80,9 @@ def summary(manifest: Manifest, graph: Graph) -> Iterator[str]:
         yield f"  {count:6,}  {op}"
     yield ""
     yield f"{len(manifest.tensors)} tensors, {_parameters(manifest):,} numbers, {_bytes(manifest):,} bytes"
+    if (origin := manifest.origin) is not None:
+        key = hashlib.sha256(origin.public_key).hexdigest()
+        yield f"pinned from files that were signed by the key with SHA-256 {key} ({origin.signature})"
 
 
 def _operations(graph: Graph) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from reperform.evidence.encoding import MalformedError
 from reperform.executor.model import PinnedModel
 from reperform.tests.cli.run import refused, reperform
 from reperform.tests.pinning import mortgages
+from reperform.tests.pinning.test_signature import KEY, bundle, der, pem, statement, text
 
 COLUMNS = {
     name: {"description": f"the column {name}", "categories": list(known)}
@@ -39,7 +40,10 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_of_trees_is_pinned_by_one_command(at: Path) -> None:
-    command = ("pin", "trees.txt", "--out", "model", "--examples", "few.csv", "--columns", "columns.json")
+    (at / "trees.sig").write_bytes(text(bundle(statement({".": (at / "trees.txt").read_bytes()}))))
+    (at / "signer.pem").write_bytes(pem(KEY))
+    signed = ("--signature", "trees.sig", "--signature-key", "signer.pem")
+    command = ("pin", "trees.txt", "--out", "model", "--examples", "few.csv", "--columns", "columns.json", *signed)
     done = reperform(*command, "--labels", "decline,approve", "--name", "lender", "--json", at=at)
     assert (done.returncode, done.stderr) == (0, "")
     shown = json.loads(done.stdout)
@@ -48,12 +52,22 @@ def test_a_model_of_trees_is_pinned_by_one_command(at: Path) -> None:
     takes = {column["name"]: column for column in shown["input"]["columns"]}
     assert (takes["price"]["description"], takes["price"]["unit"]) == ("what the house costs", "thousand USD")
     assert set(mortgages.categories()["occ"]) < set(takes["occ"]["categories"])
+    assert shown["origin"]["public_key"] == der(KEY).hex()
     assert (shown["rule"]["at_or_above"], shown["rule"]["below"]) == ("approve", "decline")
 
 
 def test_an_example_is_asked_for(at: Path) -> None:
     said = refused(reperform("pin", "trees.txt", "--out", "x", at=at))
     assert "pinning needs an example input; give a file of inputs with --examples" in said
+    assert not (at / "x").exists()
+
+
+def test_a_source_that_is_not_as_it_was_signed_is_not_read(at: Path) -> None:
+    (at / "other.sig").write_bytes(text(bundle(statement({".": b"another model"}))))
+    (at / "other.pem").write_bytes(pem(KEY))
+    signed = ("--signature", "other.sig", "--signature-key", "other.pem")
+    said = refused(reperform("pin", "trees.txt", "--out", "x", "--examples", "few.csv", *signed, at=at))
+    assert "is not the signed one" in said
     assert not (at / "x").exists()
 
 
