@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A package index that has one small wheel and counts what it is asked."""
     asked: list[str] = []
 
-    def download(requirement: str, directory: Path) -> None:
+    def download(requirement: str, directory: Path, _: Sequence[str]) -> None:
         asked.append(requirement)
         (directory / "thing-1.0-py3-none-any.whl").write_bytes(b"a wheel")
 
