@@ -170,7 +170,7 @@ def _check_kind(entry: TensorEntry, tensor: torch.Tensor | None) -> None:
     dtype = DTYPE.get(tensor.dtype)
     if dtype is not entry.dtype or tuple(tensor.shape) != entry.shape:
         found = f"{dtype or tensor.dtype} {list(tensor.shape)}"
-        raise WeightsError(f"{where} is {found}, the manifest says {entry.dtype} {list(entry.shape)}")
+        raise WeightsError(f"{where} is {found:.100}, the manifest says {entry.dtype} {list(entry.shape)!s:.100}")
     if dtype is DType.BOOL and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
         raise WeightsError(f"{where} has a truth value that is neither 0 nor 1")
 
