@@ -152,8 +152,12 @@ class PinnedModel:
     def traced(self, one: Input) -> tuple[Output, Digest]:
         """The output for one input, and the root of its trace (trace.py). Raises as `run` does."""
         trace = Trace()
-        (output,) = self._batch([one], trace)
-        return output, trace.root()
+        return self.observed(one, trace), trace.root()
+
+    def observed(self, one: Input, observe: Observer) -> Output:
+        """The output for one input, with an observer of every operation. Raises as `run` does."""
+        (output,) = self._batch([one], observe)
+        return output
 
     def _batch(self, inputs: Sequence[Input], observe: Observer | None) -> Iterator[Output]:
         results = self.program(*self.tensors(inputs), observe=observe)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +21,8 @@ from torch import Tensor
 from .errors import RefusedArithmeticError
 
 VARIABLE = "REPERFORM_KERNELS"
+
+_REFERENCE_ALONE: Final = ContextVar("reference alone", default=False)
 
 
 class Operand(Protocol):
@@ -68,18 +73,32 @@ class Kernels(Protocol):
 
 def serving(x: Tensor) -> Kernels:
     """The kernels for tensors on the device of x."""
-    return _for(x.device.type)
+    return _reference() if _REFERENCE_ALONE.get() else _for(x.device.type)
+
+
+@contextmanager
+def reference_alone() -> Iterator[None]:
+    """The reference serves in here, whatever else could. Weights that were made ready outside do not fit."""
+    before = _REFERENCE_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _REFERENCE_ALONE.reset(before)
+
+
+def _reference() -> Kernels:
+    from . import reference  # noqa: PLC0415  # kernels are loaded when they are first needed
+
+    return reference
 
 
 @cache
 def _for(device: str) -> Kernels:
-    from . import reference  # noqa: PLC0415  # kernels are loaded when they are first needed
-
     wanted = os.environ.get(VARIABLE, "")
     if wanted not in {"", "cpu", "reference"}:
         raise RefusedArithmeticError(f"{VARIABLE}={wanted!r:.40} names no kernels", advice="use cpu or reference")
     if device != "cpu" or wanted == "reference":
-        return reference
+        return _reference()
     try:
         from . import cpu  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -88,5 +107,5 @@ def _for(device: str) -> Kernels:
         logging.getLogger(__name__).warning(
             "numba is not installed: the reference serves, with the same answers, several times slower"
         )
-        return reference
+        return _reference()
     return cpu
