@@ -25,7 +25,8 @@ def open_plain(path: Path) -> int:
 def read_plain(path: Path, limit: int = MAX_BYTES) -> bytes:
     """The bytes of a regular file of at most `limit` bytes. Raises OSError."""
     with os.fdopen(open_plain(path), "rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(limit) if size <= limit else b""
+    if len(data) != size:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes, or changes", str(path))
     return data
