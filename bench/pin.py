@@ -39,7 +39,7 @@ CHUNK: Final = 64 << 20
 
 def decoder(size: int) -> dict[str, torch.Tensor]:
     """Tensors of some `size` bytes in all, slices of one block of random bits."""
-    shapes = {"embedding": (VOCABULARY, WIDTH)}
+    shapes: dict[str, tuple[int, ...]] = {"embedding": (VOCABULARY, WIDTH)}
     layer = {"query": (WIDTH, WIDTH), "key": (WIDTH, WIDTH), "value": (WIDTH, WIDTH), "out": (WIDTH, WIDTH),
              "gate": (INNER, WIDTH), "up": (INNER, WIDTH), "down": (WIDTH, INNER), "norm": (WIDTH,)}  # fmt: skip
     layers = max(1, round((size / 4 - VOCABULARY * WIDTH) / sum(torch.Size(s).numel() for s in layer.values())))
@@ -156,7 +156,8 @@ def pinning(folder: Path, scratch: Path, rounds: int) -> dict[str, float]:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
 
-    writing, copying = [], []
+    writing: list[float] = []
+    copying: list[float] = []
     for _ in range(rounds):
         for call, times in ((written, writing), (copied, copying)):
             times.append(timed(call))

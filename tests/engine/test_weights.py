@@ -183,6 +183,15 @@ def copied(name: str) -> Callable[[Path], object]:
     return lambda folder: shutil.copy(folder / ONE, folder / name)
 
 
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to(path.rename(path.with_name("x")))
+
+
 SETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "the first is missing": (lambda f: (f / ONE).unlink(), f"{ONE} is missing, beside {TWO}"),
     "the last is missing": (lambda f: (f / THREE).unlink(), f"{THREE} is missing"),
@@ -193,11 +202,8 @@ SETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a set of none": (copied("weights-00000-of-00000.safetensors"), "are not of one set"),
     "a tensor in two files": (copied(TWO), f"{TWO} has the tensor 'a', as a file before it"),
     "a cut file": (lambda f: (f / TWO).write_bytes((f / THREE).read_bytes()[:-1]), f"{TWO} is not a safetensors file"),
-    "a folder for a file": (lambda f: ((f / TWO).unlink(), (f / TWO).mkdir()), f"{TWO} cannot be read"),
-    "a link for a file": (
-        lambda f: ((f / TWO).rename(f / "x"), (f / TWO).symlink_to(f / "x")),
-        f"{TWO} cannot be read",
-    ),
+    "a folder for a file": (lambda f: a_folder(f / TWO), f"{TWO} cannot be read"),
+    "a link for a file": (lambda f: a_link(f / TWO), f"{TWO} cannot be read"),
 }
 
 

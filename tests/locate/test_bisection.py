@@ -58,7 +58,9 @@ def bisected(a: Party, b: Party) -> tuple[int | None, int]:
     state, rounds = Bisection.of(a.head, b.head), 0
     while state is not None and state.found is None:
         one, other = state.questions()
-        state = state.then(one and answer(one, a.read), other and answer(other, b.read))
+        state = state.then(
+            None if one is None else answer(one, a.read), None if other is None else answer(other, b.read)
+        )
         rounds += 1
     return None if state is None else state.found, rounds
 
@@ -95,13 +97,13 @@ def test_who_answers_for_another_trace_than_it_signed_is_found_out(
     state = Bisection.of(a.head, b.head)
     while state is not None and state.found is None:
         one, other = state.questions()
-        said = other and answer(other, liar.read)
+        said = None if other is None else answer(other, liar.read)
         if other is not None and said != answer(other, b.read):
             with pytest.raises(ContradictionError) as caught:
-                state.then(one and answer(one, a.read), said)
+                state.then(None if one is None else answer(one, a.read), said)
             assert caught.value.party == 1
             return
-        state = state.then(one and answer(one, a.read), said)
+        state = state.then(None if one is None else answer(one, a.read), said)
 
 
 def test_silence_is_a_contradiction_too() -> None:
