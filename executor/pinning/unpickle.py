@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...evidence.values import Input
+from ...evidence.inputs import InputSpec, RecordInput
+from ...evidence.values import Input, Record
 from ..model import ModelError, read_graph, read_manifest
 from .candidate import TOLERANCE, Candidate, Original
 from .confined import LIMIT_S, ask, part, raw
@@ -53,16 +54,17 @@ def candidate(path: Path, said: Said, *, allowed: bool, limit_s: float = LIMIT_S
     found = _unpickled(path, said, allowed, limit_s)
     received = _Received(str(path), found)
     manifest = read_manifest(received)
+    examples = [_taken(one, manifest.input) for one in said.examples]
     tolerance = found.get(f"{Part.TOLERANCE}/", torch.empty(0))
     return Candidate(
         manifest.name,
         GraphModule(read_graph(received, manifest), received.tensors()),
-        said.examples,
+        examples,
         manifest.input,
         manifest.outputs,
         manifest.rule,
         {entry.name: received.read(entry.name) for entry in manifest.files},
-        _original(said.examples, part(found, Part.ANSWER), len(manifest.outputs)),
+        _original(examples, part(found, Part.ANSWER), len(manifest.outputs)),
         min(TOLERANCE, tolerance.item()) if tolerance.numel() == 1 else TOLERANCE,
     )
 
@@ -93,6 +95,14 @@ class _Received:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights."""
         return part(self.found, Part.WEIGHT)
+
+
+def _taken(one: Input, spec: InputSpec) -> Input:
+    """Without the columns that an estimator leaves out, as from_estimator does."""
+    if not isinstance(one, Record) or not isinstance(spec, RecordInput):
+        return one
+    used = {column.name for column in spec.columns}
+    return Record(tuple(entry for entry in one.entries if entry.column in used))
 
 
 def _original(examples: Sequence[Input], answers: Mapping[str, torch.Tensor], outputs: int) -> Original:

@@ -91,7 +91,7 @@ def _captured(found: object, said: Said) -> dict[str, torch.Tensor]:
     made_by = encoder(candidate.input, candidate.files)
     manifest, graph, weights = as_data(candidate, made_by)
     files = {**candidate.files, MANIFEST: to_bytes(manifest), GRAPH: to_json(graph)}
-    answers = [original_answer(candidate, made_by, one) for one in said.examples]
+    answers = [original_answer(candidate, made_by, one) for one in candidate.examples]
     return {
         **{f"{Part.WEIGHT}/{name}": tensor for name, tensor in weights.items()},
         **{f"{Part.FILE}/{name}": torch.from_numpy(_raw(data)) for name, data in files.items()},

@@ -23,6 +23,8 @@ from reperform.executor.pinning import unpickle
 from reperform.executor.pinning.candidate import Candidate
 from reperform.executor.pinning.errors import PinError
 from reperform.executor.pinning.recognise import Said
+from reperform.executor.pinning.tabular.notes import Note
+from sklearn.linear_model import LogisticRegression
 
 confinable = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
@@ -226,3 +228,17 @@ def test_a_pickled_model_comes_out_as_data_that_computes_the_same(tmp_path: Path
     assert torch.equal(found.module(row)[0], module(row))
     assert found.original is not None
     assert [found.original(one)[0].item() for one in examples[:2]] == pytest.approx(module(row).tolist())
+
+
+@confinable
+def test_a_pickled_estimator_is_captured_and_answers_for_itself(tmp_path: Path) -> None:
+    rows = [[1.0], [2.0], [3.0], [4.0]]
+    fitted = LogisticRegression().fit(rows, [0, 1, 0, 1])
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(fitted))
+    # Rows as people have them, with a column that the model does not look at.
+    examples = [Record.of({"x": str(x), "name": "somebody"}) for (x,) in rows]
+    said = Said(examples=examples, notes={"x": Note("a number")})
+    found = unpickle.candidate(tmp_path / "model.pkl", said, allowed=True)
+    assert found.examples == [Record.of({"x": str(x)}) for (x,) in rows]
+    assert found.original is not None
+    assert [found.original(one)[0].item() for one in found.examples] == pytest.approx(fitted.predict_proba(rows)[:, 1])
