@@ -303,7 +303,6 @@ def test_a_signature_without_a_hint_is_taken() -> None:
 
 @pytest.mark.parametrize("shards", [False, True])
 def test_a_signature_by_the_reference_implementation_is_taken(shards: bool, source: Path) -> None:
-    pytest.importorskip("model_signing", reason="model_signing is not installed")
     (source / "empty").unlink()  # in shards it signs no empty file
     private = source.parent / "private.pem"
     private.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
