@@ -23,16 +23,12 @@ class Kind(StrEnum):
 
     OBJECT = "MODULE:FUNCTION"
     HUGGING_FACE = "a Hugging Face folder"
-    EXPORTED = "a torch.export program (.pt2)"
-    ONNX = "an ONNX model (.onnx)"
     LIGHTGBM = "a LightGBM model (.txt)"
     XGBOOST = "an XGBoost model (.json, .ubj)"
     PICKLE = "a pickle (.joblib, .pickle, .pkl)"
 
 
 _BY_SUFFIX = {
-    ".pt2": Kind.EXPORTED,
-    ".onnx": Kind.ONNX,
     ".txt": Kind.LIGHTGBM,
     ".json": Kind.XGBOOST,
     ".ubj": Kind.XGBOOST,
@@ -91,9 +87,7 @@ def candidate(source: str, said: Said, *, unpickle: bool = False) -> Candidate:
             return xgboost.from_dump(path, said.examples, name=name, notes=said.notes, labels=said.labels)
         case Kind.HUGGING_FACE:
             return huggingface.from_directory(path, said.examples, name=said.name)
-        case Kind.PICKLE:
-            return pickled(path, said, allowed=unpickle)
-    raise PinError(f"{source} is {kind}, which is not taken yet")
+    return pickled(path, said, allowed=unpickle)
 
 
 def from_object(found: Any, said: Said) -> Candidate:
