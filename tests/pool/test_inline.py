@@ -74,7 +74,7 @@ def test_only_the_bad_input_of_a_batch_gets_no_output(
     assert stopped.keys() == {5, 6, 20}
     assert all(outcome.reason is Reason.RUN for outcome in stopped.values())
     assert "is not in the record" in stopped[5].cause
-    assert "this model takes a record" in stopped[6].cause
+    assert "this model takes record" in stopped[6].cause
     assert [outcomes[7].output] == [to_bytes(output) for output in scorer.run([applicants[7]])]
 
 
